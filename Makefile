@@ -1,0 +1,43 @@
+# Everything starts here; `make help` lists it. The environment is made on first use.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+READY := $(VENV)/.ready
+DCCLIP := $(VENV)/bin/dcclip
+ROOT ?= out
+# Further options of `dcclip run`, for example ARGS="--set distill_student.seed=1".
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run smoke test compile lint clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+install: $(READY) ## Make the environment from constraints.txt
+
+# torch first and by its exact version: a resolver left free takes a newer one with gigabytes of CUDA.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "dcclip needs Python 3.11; name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making the environment in $(VENV) (about 3 minutes, 3.3 GB)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt torch
+	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+run: $(READY) ## Run the whole pipeline on the demo corpus (about 9 minutes on 2 cores)
+	@$(DCCLIP) run --recipe demo --root $(ROOT) $(ARGS)
+
+smoke: $(READY) ## Run the whole pipeline made tiny (under 2 minutes)
+	@$(DCCLIP) run --recipe smoke --root $(ROOT)/smoke $(ARGS)
+
+test: $(READY) ## Run the tests
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
+	@$(DCCLIP) compile --output dist/dcclip-full.yaml
+
+lint: $(READY) ## Check style and format
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+
+clean: ## Remove results, keep the environment
+	rm -rf $(ROOT) dist

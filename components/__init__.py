@@ -1,0 +1,1 @@
+"""The steps of the DAGs: one a file, the function, then its KFP face."""

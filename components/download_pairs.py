@@ -1,0 +1,140 @@
+"""Step 1, download_pairs: URL lists in, raw shards out (tar and parquet), crawled by img2dataset.
+
+Lists in Chinese and in English are merged by URL first, so that one image with two captions becomes one
+record. A row that fails stays in the parquet with its reason; filter_pairs counts it.
+
+Left out on purpose: judging images or captions, which is filter_pairs' work.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfp import dsl
+
+from components.image import step_component
+from components.step import StepError
+from infra.console import say
+
+LANGUAGES = ("zh", "en")
+
+
+@dataclass(frozen=True)
+class UrlList:
+    """A file of (URL, caption) rows: CSV, TSV or parquet by its suffix, gzip allowed.
+
+    `content` is the file's fingerprint, filled in when the recipe is resolved.
+    """
+
+    path: str
+    lang: str
+    url_column: str = "url"
+    caption_column: str = "caption"
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class DownloadPairs:
+    """What to crawl and how; sizes in pixels, times in seconds."""
+
+    lists: tuple[UrlList, ...]
+    image_size: int = 256
+    encode_format: str = "jpg"
+    encode_quality: int = 95
+    pairs_per_shard: int = 10_000
+    num_processes: int = 2
+    num_threads: int = 32
+    timeout_seconds: int = 10
+    retries: int = 1
+
+
+def read_list(source: UrlList):
+    """A frame with the columns `url` and the list's language, both strings, empty ones as None.
+
+    Raises:
+        StepError: the file is missing, unreadable or lacks a column.
+    """
+    import pandas as pd
+
+    if source.lang not in LANGUAGES:
+        raise StepError(f"{source.path}: language {source.lang!r}, expected one of {LANGUAGES}")
+    columns = {source.url_column: "url", source.caption_column: source.lang}
+    try:
+        if ".parquet" in Path(source.path).suffixes:
+            frame = pd.read_parquet(source.path, columns=list(columns))
+        else:
+            separator = "\t" if ".tsv" in Path(source.path).suffixes else ","
+            frame = pd.read_csv(source.path, sep=separator, usecols=list(columns), dtype=str)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise StepError(f"cannot read the URL list {source.path}: {reason}") from error
+    return frame.rename(columns=columns).astype(object).where(lambda table: table.notna(), None)
+
+
+def merge_lists(sources: tuple[UrlList, ...]):
+    """(frame of url, zh, en with one row a URL, counts of what was read and left out)."""
+    import pandas as pd
+
+    rows = pd.concat([read_list(source) for source in sources], ignore_index=True)
+    rows = rows.reindex(columns=["url", *LANGUAGES])
+    captioned = rows[rows["url"].notna() & rows[list(LANGUAGES)].notna().any(axis=1)]
+    merged = captioned.groupby("url", sort=True, as_index=False).first()
+    counts = {
+        "rows": len(rows),
+        "no_url_or_caption": len(rows) - len(captioned),
+        "same_url": len(captioned) - len(merged),
+        "urls": len(merged),
+    }
+    return merged, counts
+
+
+def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
+    """Merge the lists and download them below `place/shards`; finished shards are kept on a rerun."""
+    from img2dataset import download
+
+    merged, counts = merge_lists(config.lists)
+    if merged.empty:
+        raise StepError("no row of the URL lists has both a URL and a caption")
+    say("download_pairs", f"{counts['rows']} rows, {counts['urls']} URLs to crawl")
+    merged.to_parquet(place / "urls.parquet")
+    download(
+        url_list=str(place / "urls.parquet"),
+        input_format="parquet",
+        output_folder=str(place / "shards"),
+        output_format="webdataset",
+        save_additional_columns=list(LANGUAGES),
+        resize_mode="keep_ratio",
+        resize_only_if_bigger=True,
+        image_size=config.image_size,
+        encode_format=config.encode_format,
+        encode_quality=config.encode_quality,
+        number_sample_per_shard=config.pairs_per_shard,
+        processes_count=config.num_processes,
+        thread_count=config.num_threads,
+        timeout=config.timeout_seconds,
+        retries=config.retries,
+        extract_exif=False,
+        enable_wandb=False,
+        incremental_mode="incremental",
+    )
+    return _count_statuses(place / "shards", counts)
+
+
+def _count_statuses(shards: Path, counts: dict) -> dict:
+    """Counts per status over the shards' own records; no picture at all is an error."""
+    import pandas as pd
+
+    statuses = pd.concat(pd.read_parquet(file, columns=["status"]) for file in shards.glob("*.parquet"))
+    downloaded = int((statuses["status"] == "success").sum())
+    if not downloaded:
+        raise StepError("none of the URLs gave an image: is the network there, do the URLs answer?")
+    say("download_pairs", f"{downloaded} images of {counts['urls']} URLs")
+    return {**counts, "downloaded": downloaded}
+
+
+@step_component()
+def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset]):
+    """Crawl the URL lists with img2dataset."""
+    from components.download_pairs import DownloadPairs, crawl
+    from components.step import run_step
+
+    run_step("download_pairs", crawl, DownloadPairs, config, {}, raw)

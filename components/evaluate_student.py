@@ -1,0 +1,70 @@
+"""Step 8, evaluate_student: the zero-shot exam in both languages, and the report of the run (HTML)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfp import dsl
+
+from components.image import step_component
+from infra.console import say
+from infra.store import read_done, write_json
+
+
+@dataclass(frozen=True)
+class EvaluateStudent:
+    """The exam's folder; `content` is filled in when the recipe is resolved.
+
+    `attributions` end the report: who made the data.
+    """
+
+    exam: str
+    content: str = ""
+    num_examples: int = 24
+    attributions: tuple[str, ...] = ()
+
+
+def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) -> dict:
+    """Let teacher and student sit the exam; write `results.json` and `report.html`.
+
+    Args:
+        steps: the places of all steps before this one, by their names in the pipeline.
+    """
+    from training.report import write_report
+
+    from training.examine import examine_models, gather_report
+
+    say("evaluate_student", f"zero-shot exam {Path(config.exam).name}, in English and Chinese")
+    results, examples = examine_models(
+        Path(config.exam), steps["teacher"], steps["student"], config.num_examples
+    )
+    for model in ("teacher", "student"):
+        top1 = {lang: f"{100 * results['models'][model][lang]['top1']:.1f}%" for lang in ("en", "zh")}
+        say("evaluate_student", f"{model} top-1 of {results['num_classes']} unseen concepts: {top1}")
+    write_json(place / "results.json", results)
+    records = {name: read_done(path) or {"facts": {}} for name, path in steps.items()}
+    facts = {name: record["facts"] for name, record in records.items()}
+    content = gather_report(results, examples, facts, steps, config.attributions)
+    write_report(place / "report.html", content)
+    return results
+
+
+@step_component()
+def evaluate_student(
+    config: dict,
+    raw: dsl.Input[dsl.Dataset],
+    pairs: dsl.Input[dsl.Dataset],
+    teacher: dsl.Input[dsl.Model],
+    selection: dsl.Input[dsl.Dataset],
+    distilled: dsl.Input[dsl.Model],
+    student: dsl.Input[dsl.Model],
+    results: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+):
+    """Zero-shot exam in both languages, and the report."""
+    from components.evaluate_student import EvaluateStudent, examine
+    from components.step import run_step
+
+    inputs = {"raw": raw, "pairs": pairs, "teacher": teacher, "selection": selection}
+    inputs |= {"distilled": distilled, "student": student}
+    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results)
+    report.uri = f"{results.uri}/report.html"

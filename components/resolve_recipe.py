@@ -1,0 +1,42 @@
+"""Step 0, resolve_recipe: a recipe's name and overrides in, one config dict for each step out.
+
+It runs in every run, uncached, so that a step's dict, and with it KFP's cache and the step's place, changes
+exactly when a value, an input file or a line of code that the step uses has changed.
+"""
+
+from typing import NamedTuple
+
+from components.image import step_component
+
+
+@step_component()
+def resolve_recipe(
+    recipe: str,
+    overrides: dict,
+    storage_root: str,
+    spark_master: str,
+    ray_address: str,
+    mlflow_uri: str,
+) -> NamedTuple(
+    "Configs",
+    [
+        ("download_pairs", dict),
+        ("filter_pairs", dict),
+        ("prepare_teacher", dict),
+        ("embed_pairs", dict),
+        ("select_pairs", dict),
+        ("distill_student", dict),
+        ("align_student", dict),
+        ("evaluate_student", dict),
+        ("export_student", dict),
+        ("register_student", dict),
+    ],
+):
+    """Turn a recipe and its overrides into one config dict a step."""
+    from components.step import failing_clearly
+    from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
+
+    with failing_clearly("resolve_recipe"):
+        engines = engine_addresses(storage_root, spark_master, ray_address, mlflow_uri)
+        configs = resolve(choose_recipe(recipe, overrides), storage_root, engines)
+    return tuple(configs[step] for step in STEPS)

@@ -1,0 +1,40 @@
+"""What a step says to the person who waits: short lines marked with the step's name.
+
+Engines write long logs to the same streams. A marked line, `[step] text`, is the part worth watching:
+`pipelines.local` shows only those and keeps the rest in a file; on a cluster both are in the pod's log.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import TextIO
+
+from tqdm import tqdm
+
+MARKED = re.compile(r"\[([a-z_]+)\] (.*)")
+
+
+def say(step: str, text: str) -> None:
+    """Print one line a person should see."""
+    print(f"[{step}] {text}", flush=True)
+
+
+class _Lines:
+    """A text file for tqdm that turns each redraw of a bar into a marked line."""
+
+    def __init__(self, step: str):
+        self.step = step
+
+    def write(self, text: str) -> None:
+        text = text.strip("\r\n ")
+        if text:
+            say(self.step, text)
+
+    def flush(self) -> None:
+        pass
+
+
+def track(step: str, items: Iterable | None = None, *, seconds: float = 5.0, **options) -> tqdm:
+    """A tqdm bar that prints a marked line every `seconds` (pipes and pod logs have no cursor)."""
+    lines: TextIO = _Lines(step)  # type: ignore[assignment]
+    layout = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {elapsed}<{remaining}{postfix}"
+    return tqdm(items, file=lines, mininterval=seconds, miniters=1, bar_format=layout, leave=True, **options)

@@ -1,0 +1,58 @@
+"""Places named by content: where a step writes, found again when nothing that matters has changed.
+
+A place is `<root>/<step>/<identity>`. The identity is a hash of the step's values, its code version and
+the places it reads, so a retry resumes in its own folder, a finished step is not run again, and a changed
+value, input or line of code gets a new folder. A place is finished once `done.json` is in it.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+DONE = "done.json"
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON has it, whole floats as integers (KFP turns every number in a dict to float)."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def identity(*parts: Any) -> str:
+    """Twelve hex digits that name these JSON-like values."""
+    text = json.dumps([plain(part) for part in parts], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def fingerprint(path: Path) -> str:
+    """A hash of a file's content, or of the names and contents below a folder."""
+    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(path)).encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader never sees half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1))
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def read_done(place: Path) -> dict | None:
+    """The record of a finished place, or None."""
+    return read_json(place / DONE) if (place / DONE).exists() else None

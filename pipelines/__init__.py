@@ -1,0 +1,1 @@
+"""The DAGs, the recipes, where each step runs, the command line."""

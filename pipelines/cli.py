@@ -1,0 +1,91 @@
+"""The command line: `dcclip run`, `dcclip compile`, `dcclip recipe`, `dcclip try`."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run dcclip-full on this machine."""
+    from pipelines.local import run_locally
+    from pipelines.summary import print_summary
+
+    root = options.root.resolve()
+    print_summary(run_locally(options.recipe, dict(options.set), root), root)
+
+
+def compile_pipeline(options: argparse.Namespace) -> None:
+    """Compile dcclip-full for a cluster."""
+    from kfp import compiler
+
+    from pipelines.full import dcclip_full
+
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(dcclip_full, str(options.output))
+    print(f"wrote {options.output}")
+
+
+def show_recipe(options: argparse.Namespace) -> None:
+    """Print a recipe's values."""
+    from pipelines.resolve import choose_recipe
+
+    recipe = choose_recipe(options.recipe, dict(options.set))
+    print(json.dumps(dataclasses.asdict(recipe), ensure_ascii=False, indent=2))
+
+
+def try_image(options: argparse.Namespace) -> None:
+    """Let the champion name an image."""
+    from pipelines.try_model import classify_with_champion
+
+    for label, score in classify_with_champion(options.root.resolve(), options.image, options.labels):
+        print(f"{100 * score:5.1f}%  {label}")
+
+
+def override(text: str) -> tuple[str, str]:
+    """`a.b=value` as a pair."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    parser = argparse.ArgumentParser(prog="dcclip", description="A small bilingual CLIP from URL lists.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    root = argparse.ArgumentParser(add_help=False)
+    root.add_argument(
+        "--root", type=Path, default=Path("out"), help="where everything is kept (default: out)"
+    )
+    recipe = argparse.ArgumentParser(add_help=False)
+    recipe.add_argument("--recipe", default="demo", help="demo, smoke or full (default: demo)")
+    recipe.add_argument(
+        "--set", type=override, action="append", default=[], metavar="NAME=VALUE", help="override one value"
+    )
+    command = commands.add_parser("run", parents=[root, recipe], help="run dcclip-full on this machine")
+    command.set_defaults(do=run)
+    command = commands.add_parser("recipe", parents=[recipe], help="print a recipe's values")
+    command.set_defaults(do=show_recipe)
+    command = commands.add_parser("compile", help="compile dcclip-full for a cluster")
+    command.add_argument("--output", type=Path, default=Path("dist/dcclip-full.yaml"))
+    command.set_defaults(do=compile_pipeline)
+    command = commands.add_parser("try", parents=[root], help="name an image with the registered champion")
+    command.add_argument("image", type=Path)
+    command.add_argument("labels", nargs="+", help="class names, Chinese or English")
+    command.set_defaults(do=try_image)
+    return parser
+
+
+def main() -> None:
+    """Run a command; a failure that a person can mend is one line."""
+    from components.step import StepError
+
+    options = make_parser().parse_args()
+    try:
+        options.do(options)
+    except StepError as error:
+        sys.exit(f"dcclip: {error}")
+    except KeyboardInterrupt:
+        sys.exit("dcclip: interrupted; what was finished stays finished, run again to go on")

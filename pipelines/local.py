@@ -1,0 +1,181 @@
+"""Runs dcclip-full on this machine through KFP's local runner: same DAG, same steps, embedded engines.
+
+The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/run.log`.
+"""
+
+import contextlib
+import functools
+import json
+import logging
+import re
+import shutil
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TextIO
+
+from kfp import local
+
+from components.step import StepError
+from infra.console import MARKED
+from infra.processes import nothing_left_running
+from pipelines.demo import build_corpus
+from pipelines.full import dcclip_full
+from pipelines.recipes import Recipe
+from pipelines.resolve import STEPS, choose_recipe
+from spark_jobs.session import require_java
+
+MIN_FREE_BYTES = 2 * 2**30
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A finished run: each step's record, its artifact's place, and how long this run took."""
+
+    records: dict[str, dict]
+    places: dict[str, Path]
+    seconds: float
+    log: Path
+
+    @property
+    def num_reused(self) -> int:
+        """Steps that were found done."""
+        return sum(bool(record["reused"]) for record in self.records.values())
+
+
+class Console:
+    """Standard output of a run: all of it to a file, the marked lines to the terminal."""
+
+    def __init__(self, terminal: TextIO, log: TextIO):
+        self.terminal, self.log = terminal, log
+        self.line = ""
+
+    def write(self, text: str) -> int:
+        """Take text in any pieces, and show whole lines that are marked."""
+        self.log.write(text)
+        *lines, self.line = (self.line + text).split("\n")
+        for line in lines:
+            if found := MARKED.search(ANSI.sub("", line)):
+                self.show(*found.groups())
+        return len(text)
+
+    def show(self, step: str, text: str) -> None:
+        """One line for the person who waits."""
+        number = f"{STEPS.index(step) + 1:>2}/{len(STEPS)}" if step in STEPS else "     "
+        self.terminal.write(f"{time.strftime('%H:%M:%S')} {number} {step:<16} {text}\n")
+        self.terminal.flush()
+
+    def flush(self) -> None:
+        """Both files."""
+        self.log.flush()
+        self.terminal.flush()
+
+    def isatty(self) -> bool:
+        """No: colours and cursors would end in the log."""
+        return False
+
+
+def check_machine(root: Path) -> None:
+    """Raises StepError with what to do about a missing Java, or too little room on the disk."""
+    try:
+        require_java()
+    except RuntimeError as error:
+        raise StepError(str(error)) from None
+    free = shutil.disk_usage(root).free
+    if free < MIN_FREE_BYTES:
+        raise StepError(
+            f"only {free / 2**30:.1f} GiB are free below {root}, {MIN_FREE_BYTES / 2**30:.0f} needed"
+        )
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serve_folder(folder: Path, port: int) -> Iterator[int]:
+    """Serve a folder over HTTP on loopback; gives the port.
+
+    Raises:
+        StepError: the port is taken.
+    """
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError:
+        raise StepError(
+            f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "
+            f"free it or choose another: --set corpus.port={port + 1}"
+        ) from None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def run_locally(recipe_name: str, overrides: dict[str, Any], root: Path) -> LocalRun:
+    """Run the pipeline below `root` and return what came of it.
+
+    Raises:
+        StepError: the machine, the recipe or a step is at fault; the message says what to do.
+    """
+    recipe = choose_recipe(recipe_name, overrides)
+    root.mkdir(parents=True, exist_ok=True)
+    check_machine(root)
+    folder = root / "runs" / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((folder / "run.log").open("w"))
+        stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
+        stack.enter_context(nothing_left_running())
+        _offer_corpus(recipe, root, stack)
+        _run_pipeline(recipe_name, overrides, root, folder)
+    records, places = read_outcome(folder / "kfp")
+    return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
+
+
+def _offer_corpus(recipe: Recipe, root: Path, stack: contextlib.ExitStack) -> None:
+    """Build the recipe's demo corpus and serve it while the stack is open."""
+    if recipe.corpus:
+        build_corpus(recipe.corpus, root / "corpus")
+        stack.enter_context(serve_folder(root / "corpus", recipe.corpus.port))
+
+
+def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folder: Path) -> None:
+    """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
+    # At the keyboard a failure is worth a look at once, not after retries.
+    for task in dcclip_full.pipeline_spec.root.dag.tasks.values():
+        task.ClearField("retry_policy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dcclip_full(recipe=recipe_name, overrides=overrides, storage_root=str(root))
+        except RuntimeError as error:
+            logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
+            raise StepError(
+                f"the run stopped; the reason is above, the whole log in {folder / 'run.log'}. "
+                "Finished steps stay finished: run again to go on"
+            ) from None
+
+
+def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, Path]]:
+    """(record, place) by step, from the outputs that KFP's local runner keeps of a run."""
+    records, places = {}, {}
+    for file in folder.glob("*/*/executor_output.json"):
+        for artifacts in json.loads(file.read_text()).get("artifacts", {}).values():
+            for artifact in artifacts["artifacts"]:
+                if "step" in artifact["metadata"]:
+                    records[artifact["metadata"]["step"]] = artifact["metadata"]
+                    places[artifact["metadata"]["step"]] = Path(artifact["uri"])
+    return records, places

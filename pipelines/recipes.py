@@ -1,0 +1,187 @@
+"""Recipes: what a run does, as values. One function a recipe returns a complete value.
+
+A path that is neither absolute nor a URL stands below the storage root. A value is overridden at submission
+by its dotted name, for example `distill_student.seed=1` or `distill_student.phases.0.num_steps=500`.
+"""
+
+from dataclasses import dataclass, replace
+
+from components.align_student import AlignStudent
+from components.distill_student import DistillStudent
+from components.download_pairs import DownloadPairs, UrlList
+from components.embed_pairs import EmbedPairs, TextList
+from components.evaluate_student import EvaluateStudent
+from components.export_student import ExportStudent
+from components.filter_pairs import FilterPairs
+from components.prepare_teacher import PrepareTeacher
+from components.register_student import RegisterStudent
+from components.select_pairs import SelectPairs
+from pipelines.demo import DemoCorpus
+from training.settings import LitTuning, Phase, StudentShape
+
+ATTRIBUTIONS = (
+    "Pictures: Twemoji, copyright Twitter, Inc and other contributors, CC-BY 4.0.",
+    "Captions: Unicode CLDR names through the emoji package. Words: wordfreq.",
+    "Image network: EfficientNet-Lite0. Text encoder: multilingual universal sentence encoder v3.",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One value a step, and the demo corpus to build first, if any."""
+
+    download_pairs: DownloadPairs
+    filter_pairs: FilterPairs
+    prepare_teacher: PrepareTeacher
+    embed_pairs: EmbedPairs
+    select_pairs: SelectPairs
+    distill_student: DistillStudent
+    align_student: AlignStudent
+    evaluate_student: EvaluateStudent
+    export_student: ExportStudent
+    register_student: RegisterStudent
+    corpus: DemoCorpus | None = None
+
+
+# Six stages of convolutions and a small BERT: what learns and runs fastest on two cores
+# (training/README.md has the trials).
+NANO = StudentShape(
+    image_size=64,
+    vocab_size=10_000,
+    max_tokens=32,
+    vision={
+        "depth_coefficient": 0.5,
+        "strides": [1, 2, 2, 2, 1, 2, 1],
+        "hidden_act": "swish",
+        "drop_connect_rate": 0.0,
+    },
+    text={"hidden_size": 256, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 1024},
+)
+
+IMAGE_TOWER = Phase(
+    name="image tower",
+    towers=("image",),
+    data="pairs",
+    terms={"image_feature": 1.0, "image_affinity": 1.0, "image_contrastive": 0.5},
+    num_steps=1_500,
+    batch_size=64,
+    learning_rate=2e-3,
+    weight_decay=0.05,
+    augment=0.1,
+)
+TEXT_TOWER = Phase(
+    name="text tower",
+    towers=("text",),
+    data="texts",
+    terms={"text_feature": 1.0, "text_affinity": 1.0},
+    num_steps=1_000,
+    batch_size=128,
+    learning_rate=1e-3,
+)
+BOTH_TOWERS = Phase(
+    name="alignment",
+    towers=("image", "text"),
+    data="pairs",
+    terms={"contrastive": 1.0, "image_feature": 1.0, "text_feature": 1.0},
+    num_steps=200,
+    batch_size=128,
+    learning_rate=2e-4,
+    augment=0.1,
+)
+
+
+def demo() -> Recipe:
+    """The whole emoji corpus on a laptop, in minutes; what `make run` runs."""
+    exam = "corpus/exam"
+    return Recipe(
+        corpus=DemoCorpus(),
+        download_pairs=DownloadPairs(
+            lists=(UrlList("corpus/pairs.zh.csv", "zh"), UrlList("corpus/pairs.en.csv", "en")),
+            encode_format="png",
+            encode_quality=1,
+            pairs_per_shard=500,
+            retries=0,
+        ),
+        filter_pairs=FilterPairs(min_side=32, min_chars_zh=1, min_chars_en=2),
+        prepare_teacher=PrepareTeacher(source="lit:"),
+        embed_pairs=EmbedPairs(
+            texts=(TextList("corpus/texts.zh.txt", "zh"), TextList("corpus/texts.en.txt", "en"))
+        ),
+        select_pairs=SelectPairs(drop_share=0.02),
+        distill_student=DistillStudent(NANO, (IMAGE_TOWER, TEXT_TOWER)),
+        align_student=AlignStudent((BOTH_TOWERS,)),
+        evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
+        export_student=ExportStudent(exam),
+        register_student=RegisterStudent(),
+    )
+
+
+def smoke() -> Recipe:
+    """The demo made tiny: every step for real, in under two minutes; what the tests run."""
+    base = demo()
+    student = replace(
+        NANO,
+        image_size=32,
+        vocab_size=2_000,
+        text={"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 128},
+    )
+    phases = tuple(replace(phase, num_steps=20, batch_size=32) for phase in base.distill_student.phases)
+    return replace(
+        base,
+        corpus=DemoCorpus(num_unseen=40, max_concepts=100, max_texts=400),
+        download_pairs=replace(base.download_pairs, pairs_per_shard=100),
+        prepare_teacher=PrepareTeacher(
+            "lit:", lit=LitTuning(image_size=96, hidden=64, epochs=20, batch_size=64)
+        ),
+        distill_student=DistillStudent(student, phases),
+        align_student=AlignStudent((replace(BOTH_TOWERS, num_steps=10, batch_size=32),)),
+    )
+
+
+def full() -> Recipe:
+    """The paper's setting at web scale, for a cluster: AltCLIP teaches a student of at most 60M parameters.
+
+    Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's,
+    below the storage root under `lists/`.
+    """
+    base = demo()
+    student = StudentShape(
+        image_size=224,
+        vocab_size=32_000,
+        max_tokens=64,
+        vision={"depth_coefficient": 1.0, "drop_connect_rate": 0.1},
+        text={
+            "hidden_size": 512,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 8,
+            "intermediate_size": 2048,
+        },
+    )
+    phases = (
+        replace(IMAGE_TOWER, num_steps=200_000, batch_size=4_096, learning_rate=1e-3),
+        replace(TEXT_TOWER, num_steps=200_000, batch_size=8_192, learning_rate=1e-3),
+    )
+    alignment = replace(BOTH_TOWERS, num_steps=50_000, batch_size=8_192, learning_rate=2e-4)
+    return replace(
+        base,
+        corpus=None,
+        download_pairs=DownloadPairs(
+            lists=(
+                UrlList("lists/wukong.csv", "zh", url_column="url", caption_column="caption"),
+                UrlList("lists/cc12m.parquet", "en", url_column="url", caption_column="caption"),
+            ),
+            num_processes=16,
+            num_threads=256,
+        ),
+        filter_pairs=FilterPairs(),
+        prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", revision=""),
+        embed_pairs=EmbedPairs(use_gpu=True),
+        select_pairs=SelectPairs(drop_share=0.3),
+        distill_student=DistillStudent(student, phases, num_workers=8, use_gpu=True),
+        align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
+        evaluate_student=EvaluateStudent("exams/elevater"),
+        export_student=ExportStudent("exams/elevater"),
+    )
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full)}

@@ -1,0 +1,30 @@
+"""Tries the registered champion on one image, as an application would: through MLflow alone."""
+
+from pathlib import Path
+
+from components.step import StepError
+from pipelines.resolve import engine_addresses
+
+
+def classify_with_champion(root: Path, image: Path, labels: list[str]) -> list[tuple[str, float]]:
+    """(label, probability), best first.
+
+    Raises:
+        StepError: there is no champion, or the file is no image.
+    """
+    import mlflow
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+    from PIL import UnidentifiedImageError
+
+    if not (root / "mlflow.db").exists():
+        raise StepError(f"there is no registry below {root}; `make run` makes one")
+    mlflow.set_tracking_uri(engine_addresses(str(root), "", "", "")["mlflow_uri"])
+    try:
+        model = mlflow.pyfunc.load_model("models:/dcclip@champion")
+        scores = model.predict(pd.DataFrame([{"image": str(image), "labels": labels}]))["scores"][0]
+    except MlflowException as error:
+        raise StepError(f"the registry below {root} has no champion: {error.message}") from None
+    except (OSError, UnidentifiedImageError) as error:
+        raise StepError(f"cannot read the image {image}: {error}") from None
+    return sorted(zip(labels, scores, strict=True), key=lambda item: -item[1])

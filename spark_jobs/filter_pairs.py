@@ -1,0 +1,62 @@
+"""The Spark job of filter_pairs: judge each downloaded row, write kept and dropped, count reasons.
+
+Left out on purpose: pixels. A rule here sees what img2dataset recorded of the image.
+"""
+
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from spark_jobs import rules
+
+PAIR_COLUMNS = ("key", "shard", "url", *rules.LANGUAGES, "width", "height", "sha256")
+
+
+def read_raw(spark: SparkSession, shards: Path) -> DataFrame:
+    """img2dataset's records, with the name of the shard that holds each."""
+    shard = F.regexp_extract(F.input_file_name(), r"(\d+)\.parquet$", 1)
+    return spark.read.parquet(str(shards), pathGlobFilter="*.parquet").withColumn("shard", shard)
+
+
+def judge(raw: DataFrame, *, min_side: int, max_aspect: float, min_chars: dict, max_chars: dict) -> DataFrame:
+    """Adds `zh_reason`, `en_reason` and `reason`; a caption with a reason becomes null."""
+    same_image = Window.partitionBy("sha256").orderBy("key")
+    rows = raw.withColumn("copy", F.when(F.col("sha256").isNotNull(), F.row_number().over(same_image)))
+    for lang in rules.LANGUAGES:
+        found = rules.first_reason(rules.caption_rules(lang, min_chars[lang], max_chars[lang]))
+        rows = rows.withColumn(f"{lang}_reason", found)
+    no_caption = F.col("zh_reason").isNotNull() & F.col("en_reason").isNotNull()
+    pair_rules = [
+        *rules.download_rules(),
+        *rules.image_rules(min_side, max_aspect),
+        *rules.duplicate_rules(),
+    ]
+    last_caption = F.when(F.col("zh_reason") == "zh_missing", F.col("en_reason")).otherwise(
+        F.col("zh_reason")
+    )
+    reason = F.coalesce(rules.first_reason(pair_rules), F.when(no_caption, last_caption))
+    rows = rows.withColumn("reason", reason)
+    for lang in rules.LANGUAGES:
+        kept = F.when(F.col(f"{lang}_reason").isNull() | F.col("reason").isNotNull(), F.trim(F.col(lang)))
+        rows = rows.withColumn(lang, kept)
+    return rows
+
+
+def write_judged(rows: DataFrame, place: Path) -> dict:
+    """Write `kept.parquet` and `dropped.parquet`; returns counts for the funnel."""
+    rows = rows.cache()
+    kept = rows.where("reason is null").select(*PAIR_COLUMNS)
+    kept.repartition("shard").sortWithinPartitions("key").write.mode("overwrite").parquet(
+        str(place / "kept.parquet")
+    )
+    dropped = rows.where("reason is not null").select(*PAIR_COLUMNS, "error_message", "reason")
+    dropped.write.mode("overwrite").parquet(str(place / "dropped.parquet"))
+    reasons = {row["reason"]: row["count"] for row in dropped.groupBy("reason").count().collect()}
+    captions = rows.where("reason is null").agg(*[F.count(lang).alias(lang) for lang in rules.LANGUAGES])
+    return {
+        "input": rows.count(),
+        "kept": kept.count(),
+        "dropped": dict(sorted(reasons.items(), key=lambda item: -item[1])),
+        "captions": captions.first().asDict(),
+    }

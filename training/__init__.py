@@ -1,0 +1,1 @@
+"""Teachers, students, data, losses, the loop, the Ray edge, evaluation, export, registry."""

@@ -1,0 +1,171 @@
+"""What training reads: a worker's share of the embedded shards, decoded once and held in memory.
+
+Rows are drawn in an order that depends on the seed and the step alone, so that a resumed run sees what an
+uninterrupted one would.
+
+Left out on purpose: streaming. A worker's share, at the student's image size, must fit its memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+from transformers import BertTokenizer
+
+from training import shards
+
+LANGUAGES = ("zh", "en")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A share of the pairs: uint8 images (n, 3, side, side), captions and stored vectors (n, width)."""
+
+    images: Tensor
+    captions: dict[str, list[str]]
+    image_vectors: Tensor
+    text_vectors: dict[str, Tensor]
+    has: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A share of the texts: captions and text without images, with the teacher's vectors (n, width)."""
+
+    texts: list[str]
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_selection(folder: Path) -> dict[str, set[str]]:
+    """Selected keys and the languages of theirs to use, from select_pairs."""
+    rows = pq.read_table(folder / "selected.parquet").to_pylist()
+    return {row["key"]: {lang for lang in LANGUAGES if row[f"use_{lang}"]} for row in rows}
+
+
+def selected_samples(folder: Path, selection: dict[str, set[str]], rank: int, world: int) -> Iterator[dict]:
+    """Every `world`-th selected sample of the embedded shards, in order, beginning with number `rank`."""
+    number = 0
+    for path in sorted((folder / "shards").glob("*.tar")):
+        for sample in shards.read_shard(path):
+            if sample["__key__"] in selection:
+                if number % world == rank:
+                    yield sample
+                number += 1
+
+
+def read_pairs(
+    folder: Path, selection: dict[str, set[str]], side: int, width: int, rank: int = 0, world: int = 1
+) -> Pairs:
+    """A worker's share of the selected pairs, images resized to the student's side."""
+    images, image_vectors = [], []
+    captions: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
+    vectors: dict[str, list[np.ndarray]] = {lang: [] for lang in LANGUAGES}
+    for sample in selected_samples(folder, selection, rank, world):
+        used = selection[sample["__key__"]]
+        images.append(pixels_of(shards.image_of(sample), side))
+        image_vectors.append(shards.from_bf16(sample["image.bf16"], width)[0])
+        record = shards.record_of(sample)
+        for lang in LANGUAGES:
+            captions[lang].append(record[lang] if lang in used else "")
+            there = shards.from_bf16(sample[f"{lang}.bf16"], width)[0] if lang in used else np.zeros(width)
+            vectors[lang].append(there)
+    return Pairs(
+        torch.stack(images),
+        captions,
+        torch.from_numpy(np.stack(image_vectors)),
+        {lang: torch.from_numpy(np.stack(rows).astype(np.float32)) for lang, rows in vectors.items()},
+        {lang: torch.tensor([float(bool(text)) for text in captions[lang]]) for lang in LANGUAGES},
+    )
+
+
+def pixels_of(image, side: int) -> Tensor:
+    """uint8 (3, side, side), resized as the student's image processor resizes."""
+    resized = image.resize((side, side), shards.Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(resized)).permute(2, 0, 1).contiguous()
+
+
+def read_texts(folder: Path, pairs: Pairs, width: int, rank: int = 0, world: int = 1) -> Texts:
+    """A worker's share of the texts without images, and the captions of its pairs."""
+    texts: list[str] = []
+    vectors: list[Tensor] = []
+    for path in sorted((folder / "texts").glob("*.parquet")):
+        table = pq.read_table(path, columns=["text", "vector"]).to_pylist()[rank::world]
+        texts += [row["text"] for row in table]
+        vectors += [torch.from_numpy(shards.from_bf16(row["vector"], width)) for row in table]
+    for lang in LANGUAGES:
+        there = [number for number, text in enumerate(pairs.captions[lang]) if text]
+        texts += [pairs.captions[lang][number] for number in there]
+        vectors.append(pairs.text_vectors[lang][there])
+    return Texts(texts, torch.cat(vectors))
+
+
+def training_texts(folder: Path, selection: dict[str, set[str]]) -> Iterator[str]:
+    """What the tokenizer learns from: the selected captions, then the texts without images."""
+    for sample in selected_samples(folder, selection, 0, 1):
+        record = shards.record_of(sample)
+        yield from (record[lang] for lang in selection[sample["__key__"]])
+    for path in sorted((folder / "texts").glob("*.parquet")):
+        yield from pq.read_table(path, columns=["text"])["text"].to_pylist()
+
+
+def rows_of_step(num_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
+    """The rows of a step: shuffled epochs, cut into batches that may span two epochs."""
+    first = step * batch_size
+    epochs = range(first // num_rows, (first + batch_size - 1) // num_rows + 1)
+    orders = [
+        torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+        for epoch in epochs
+    ]
+    start = first - epochs[0] * num_rows
+    return torch.cat(orders)[start : start + batch_size]
+
+
+def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Random shift and scale of float images (n, 3, side, side) in [-1, 1], white where nothing was.
+
+    `strength` 0.1 shifts by up to a tenth of the side and scales by up to a tenth.
+    """
+    if not strength:
+        return images
+    scale = 1 + strength * (2 * torch.rand(len(images), generator=generator) - 1)
+    shift = strength * 2 * (2 * torch.rand(len(images), 2, generator=generator) - 1)
+    moves = torch.zeros(len(images), 2, 3)
+    moves[:, 0, 0] = moves[:, 1, 1] = scale
+    moves[:, :, 2] = shift
+    grid = torch.nn.functional.affine_grid(moves, list(images.shape), align_corners=False)
+    # grid_sample fills with zeros, so white is moved to zero and back.
+    return torch.nn.functional.grid_sample(images - 1, grid, align_corners=False) + 1
+
+
+def tokenize(tokenizer: BertTokenizer, texts: list[str]) -> dict[str, Tensor]:
+    """`input_ids` and `attention_mask`, padded to the longest."""
+    return dict(tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
+
+
+def pair_batch(pairs: Pairs, rows: Tensor, tokenizer: BertTokenizer, towers: tuple[str, ...]) -> dict:
+    """What a step on pairs needs: stored vectors, and input for the towers that learn."""
+    batch = {"image_vector": pairs.image_vectors[rows]}
+    for lang in LANGUAGES:
+        batch[f"{lang}_vector"] = pairs.text_vectors[lang][rows]
+        batch[f"has_{lang}"] = pairs.has[lang][rows]
+        if "text" in towers:
+            batch[f"{lang}_tokens"] = tokenize(tokenizer, [pairs.captions[lang][row] for row in rows])
+    if "image" in towers:
+        batch["pixels"] = pairs.images[rows].float() / 127.5 - 1
+    return batch
+
+
+def text_batch(texts: Texts, rows: Tensor, tokenizer: BertTokenizer) -> dict:
+    """What a step on text alone needs."""
+    tokens = tokenize(tokenizer, [texts.texts[row] for row in rows])
+    return {"text_vector": texts.vectors[rows], "text_tokens": tokens}

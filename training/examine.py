@@ -1,0 +1,105 @@
+"""The exam of a run and what its report shows: teacher and student on the same images and class names."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+
+from training import zero_shot
+from training.report import Example, FunnelStage, ReportContent
+from training.student import load_student
+from training.teacher import load_teacher
+from training.worker import STUDENT, read_curve
+
+
+def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples: int) -> tuple[dict, list]:
+    """(accuracies of teacher, student and chance with what was measured, examples for the report)."""
+    exam = zero_shot.read_exam(exam_folder)
+    candidate = load_student(student / STUDENT)
+    scores = {
+        "teacher": zero_shot.similarities(load_teacher(teacher), exam),
+        "student": zero_shot.similarities(zero_shot.StudentEncoder(candidate), exam),
+    }
+    models = {name: zero_shot.accuracies(rows, exam.labels) for name, rows in scores.items()}
+    results = {
+        "exam": exam_folder.name,
+        "num_images": len(exam.images),
+        "num_classes": len(exam.names["en"]),
+        "models": {**models, "chance": zero_shot.chance(exam)},
+        "student": {
+            "parameters": candidate.num_parameters,
+            "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
+        },
+    }
+    temperature = float(candidate.model.temperature)
+    return results, make_examples(exam, scores["student"], temperature, num_examples)
+
+
+def make_examples(exam: zero_shot.Exam, scores: dict, temperature: float, num_examples: int) -> list[Example]:
+    """Images spread evenly over the exam, with the student's top five labels in each language."""
+    chosen = np.linspace(0, len(exam.images) - 1, min(num_examples, len(exam.images))).astype(int)
+    return [
+        Example(
+            image=_png(exam.images[number]),
+            truth={lang: names[exam.labels[number]] for lang, names in exam.names.items()},
+            top5={lang: _top5(scores[lang][number] / temperature, exam.names[lang]) for lang in scores},
+        )
+        for number in chosen
+    ]
+
+
+def _png(image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _top5(logits: np.ndarray, names: list[str]) -> list[tuple[str, float]]:
+    odds = np.exp(logits - logits.max())
+    probabilities = odds / odds.sum()
+    return [(names[number], float(probabilities[number])) for number in probabilities.argsort()[::-1][:5]]
+
+
+def gather_report(
+    results: dict, examples: list, facts: dict[str, dict], steps: dict[str, Path], attributions: tuple
+) -> ReportContent:
+    """The report's content from the facts that each step recorded."""
+    rows = [{"model": name, **accuracy} for name, accuracy in results["models"].items()]
+    return ReportContent(
+        title="dcclip: a bilingual CLIP from URL lists",
+        about=_about(results, facts),
+        funnel=_funnel(facts),
+        curves={
+            "distill_student": read_curve(steps["distilled"]),
+            "align_student": read_curve(steps["student"]),
+        },
+        exam={
+            "name": results["exam"],
+            "num_classes": results["num_classes"],
+            "num_images": results["num_images"],
+            "rows": rows,
+        },
+        examples=examples,
+        attributions=list(attributions),
+    )
+
+
+def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
+    captions = facts["selection"]["captions"]
+    return {
+        "Teacher": facts["teacher"]["source"],
+        "Student parameters": f"{results['student']['parameters'] / 1e6:.1f} million",
+        "Student file": f"{results['student']['megabytes']:.1f} MB",
+        "Training pairs": f"{facts['selection']['kept']:,}",
+        "Captions": f"{captions['zh']:,} Chinese, {captions['en']:,} English",
+    }
+
+
+def _funnel(facts: dict[str, dict]) -> list[FunnelStage]:
+    crawl, judged, selected = facts["raw"], facts["pairs"], facts["selection"]
+    lists = {"no_url_or_caption": crawl["no_url_or_caption"], "same_url": crawl["same_url"]}
+    return [
+        FunnelStage("url_lists", crawl["rows"], crawl["urls"], lists),
+        FunnelStage("filter_pairs", judged["input"], judged["kept"], judged["dropped"]),
+        FunnelStage("select_pairs", selected["input"], selected["kept"], selected["dropped"]),
+    ]

@@ -1,0 +1,134 @@
+"""The training loop of one phase on one worker: batches, objective, gradients, schedule, checkpoints.
+
+It knows neither Ray nor the terms of the objective. Workers are joined by torch.distributed: gradients are
+averaged by DistributedDataParallel, and `gather` shows contrasts the rows of all workers.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from training import data
+from training.objectives import Context, check_terms, evaluate_terms
+from training.settings import Phase
+from training.student import image_vectors, learning_parameters, text_vectors
+
+
+class Towers(nn.Module):
+    """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        """`image`, `zh`, `en`, `text`: those whose input is in the batch; and `scale`."""
+        given = {"scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
+        if "pixels" in batch:
+            given["image"] = image_vectors(self.model, batch["pixels"])
+        for name in ("zh", "en", "text"):
+            if tokens := batch.get(f"{name}_tokens"):
+                given[name] = text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"])
+        return given
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Rows of all workers, in order of rank, with gradients to each worker's own."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return rows
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(rows.contiguous()))
+
+
+def learning_rate_factor(step: int, num_steps: int, warmup_share: float) -> float:
+    """Linear warm-up, then half a cosine down to zero."""
+    warmup = max(1, int(num_steps * warmup_share))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, num_steps - warmup)))
+
+
+def make_optimizer(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
+    """AdamW; vectors and scalars (biases, norms, the temperature) do not decay."""
+    groups = [
+        {"params": [item for item in parameters.values() if item.ndim > 1]},
+        {"params": [item for item in parameters.values() if item.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=phase.learning_rate, weight_decay=phase.weight_decay)
+
+
+@dataclass
+class PhaseRun:
+    """One phase under way: what a checkpoint holds, and what a step needs."""
+
+    phase: Phase
+    model: nn.Module
+    seed: int
+    step: int = 0
+
+    def __post_init__(self):
+        check_terms(self.phase.terms)
+        learning = learning_parameters(self.model, self.phase.towers)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in learning)
+        self.parameters = list(learning.values())
+        self.optimizer = make_optimizer(learning, self.phase)
+        towers = Towers(self.model)
+        joined = dist.is_initialized() and dist.get_world_size() > 1
+        self.towers = nn.parallel.DistributedDataParallel(towers) if joined else towers
+
+    def state(self) -> dict:
+        """Everything that a resumed run needs, as tensors and numbers."""
+        return {
+            "phase": self.phase.name,
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from `state()`."""
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def take_step(self, batch: dict) -> dict[str, float]:
+        """One update; returns the loss, its terms, the learning rate and the scale."""
+        rate = self.phase.learning_rate * learning_rate_factor(
+            self.step, self.phase.num_steps, self.phase.warmup_share
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        given = self.towers(batch)
+        loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": float(loss), **terms, "learning_rate": rate, "scale": float(given["scale"])}
+
+
+class BatchSource:
+    """Batches of a phase by step number, from this worker's share of the data."""
+
+    def __init__(self, phase: Phase, pairs: data.Pairs, texts: data.Texts, tokenizer, seed: int, world: int):
+        self.phase, self.pairs, self.texts, self.tokenizer, self.seed = phase, pairs, texts, tokenizer, seed
+        self.rows_per_worker = max(1, phase.batch_size // world)
+
+    def __call__(self, step: int) -> dict:
+        share = self.texts if self.phase.data == "texts" else self.pairs
+        rows = data.rows_of_step(len(share), self.rows_per_worker, step, self.seed)
+        if self.phase.data == "texts":
+            return data.text_batch(self.texts, rows, self.tokenizer)
+        batch = data.pair_batch(self.pairs, rows, self.tokenizer, self.phase.towers)
+        if "pixels" in batch:
+            chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+            batch["pixels"] = data.augment(batch["pixels"], self.phase.augment, chance)
+        return batch

@@ -1,0 +1,105 @@
+"""The edge to Ray: a session, a map over items by actors (Ray Data), a training by workers (Ray Train).
+
+Nothing else in the project imports Ray. Here and on a cluster the code is the same; the address differs.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Set before Ray is imported: no usage report, every line of a worker kept, readable prefixes, and a
+# failed worker noticed before the next checkpoint is lost.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+from ray.train import Checkpoint, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+
+@contextlib.contextmanager
+def ray_session(address: str) -> Iterator[None]:
+    """Connect to a cluster (`ray://…`, `host:port`), or start Ray in this process when it is empty."""
+    ray.init(address=address or None, logging_level="warning")
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def num_devices(use_gpu: bool) -> int:
+    """How many GPUs, or CPUs, the cluster has."""
+    return max(1, int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 1)))
+
+
+def map_items(worker: type, arguments: dict, items: list[dict], *, use_gpu: bool = False) -> Iterator[dict]:
+    """Results of `worker(**arguments)(item)`, one actor a device, in the order of completion."""
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    # One fewer actor than CPUs would idle a core; the reading task of Ray Data needs next to none.
+    actors = min(num_devices(use_gpu), len(items))
+    resources: dict[str, Any] = {"num_gpus": 1} if use_gpu else {"num_cpus": 0.9}
+    rows = ray.data.from_items(items, override_num_blocks=len(items)).map(
+        worker, fn_constructor_kwargs=arguments, concurrency=actors, **resources
+    )
+    yield from rows.iter_rows()
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a training worker knows of its run."""
+
+    rank: int
+    world: int
+    device: torch.device
+    save: Callable[[Path], None]
+    restored: Path | None
+
+
+def _session() -> Session:
+    """This worker's session; `save(folder)` stores a checkpoint, on rank 0, and must be called on all."""
+    context = ray.train.get_context()
+    rank = context.get_world_rank()
+
+    def save(folder: Path) -> None:
+        checkpoint = Checkpoint.from_directory(folder) if rank == 0 else None
+        ray.train.report({"saved": 1}, checkpoint=checkpoint)
+
+    found = ray.train.get_checkpoint()
+    restored = Path(found.path) if found else None
+    device = ray.train.torch.get_device()
+    return Session(rank, context.get_world_size(), device, save, restored)
+
+
+def fit(
+    worker: Callable[[Any, Session], None], job: Any, *, num_workers: int, use_gpu: bool, place: Path
+) -> None:
+    """Run `worker(job, session)` on every worker; a rerun at the same place resumes its checkpoint.
+
+    Raises:
+        RuntimeError: training failed; the message is the first worker's.
+    """
+
+    def loop(settings: dict) -> None:
+        worker(settings["job"], _session())
+
+    trainer = TorchTrainer(
+        loop,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=use_gpu),
+        run_config=RunConfig(
+            name="train",
+            storage_path=str(place / "ray"),
+            failure_config=ray.train.FailureConfig(max_failures=1),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    trainer.fit()
