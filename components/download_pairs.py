@@ -81,7 +81,7 @@ def merge_lists(sources: tuple[UrlList, ...]):
     counts = {
         "rows": len(rows),
         "no_url_or_caption": len(rows) - len(captioned),
-        "same_url": len(captioned) - len(merged),
+        "joined_by_url": len(captioned) - len(merged),
         "urls": len(merged),
     }
     return merged, counts

@@ -29,9 +29,8 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     Args:
         steps: the places of all steps before this one, by their names in the pipeline.
     """
-    from training.report import write_report
-
     from training.examine import examine_models, gather_report
+    from training.report import write_report
 
     say("evaluate_student", f"zero-shot exam {Path(config.exam).name}, in English and Chinese")
     results, examples = examine_models(

@@ -11,7 +11,7 @@ from infra.console import say
 
 @dataclass(frozen=True)
 class SelectPairs:
-    """The share of captions, in each language, that the teacher finds fit their image least, to be dropped."""
+    """The share of captions to drop in each language: those that the teacher finds to fit least."""
 
     drop_share: float = 0.3
 

@@ -1,4 +1,4 @@
-"""Which project code a step runs: a hash over the source files that its module imports, at any depth.
+"""Which project code a step runs: a hash over the files that its module uses, at any depth.
 
 KFP's cache sees a step's embedded function and not the package that it imports; with this hash among the
 step's inputs, a changed line reruns the steps that can reach it and no others.
@@ -6,6 +6,7 @@ step's inputs, a changed line reruns the steps that can reach it and no others.
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -33,14 +34,25 @@ def _names_imported(tree: ast.AST) -> set[str]:
     return names
 
 
+def _files_named(tree: ast.AST, folder: Path) -> set[Path]:
+    """Files beside a module that it names in a string: templates, settings, code that others run."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value}
+    names = {text for text in texts if isinstance(text, str) and re.fullmatch(r"\w+\.\w+", text)}
+    return {folder / name for name in names if (folder / name).is_file()}
+
+
 @cache
-def _imports(file: Path) -> frozenset[Path]:
-    names = _names_imported(ast.parse(file.read_text()))
-    return frozenset(found for name in names if (found := _file_of(name)))
+def _uses(file: Path) -> frozenset[Path]:
+    """The project files that a file imports or names."""
+    if file.suffix != ".py":
+        return frozenset()
+    tree = ast.parse(file.read_text())
+    imported = {found for name in _names_imported(tree) if (found := _file_of(name))}
+    return frozenset(imported | _files_named(tree, file.parent))
 
 
 def files_used(module: str) -> list[Path]:
-    """The project files that `module` reaches through imports, itself first of all."""
+    """The project files that `module` reaches, through imports and files named beside them, sorted."""
     start = _file_of(module)
     if start is None:
         raise ValueError(f"{module} is not a module of {', '.join(PACKAGES)}")
@@ -49,7 +61,7 @@ def files_used(module: str) -> list[Path]:
     while waiting:
         file = waiting.pop()
         seen.add(file)
-        waiting |= _imports(file) - seen
+        waiting |= _uses(file) - seen
     return sorted(seen)
 
 

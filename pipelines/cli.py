@@ -56,9 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dcclip", description="A small bilingual CLIP from URL lists.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     root = argparse.ArgumentParser(add_help=False)
-    root.add_argument(
-        "--root", type=Path, default=Path("out"), help="where everything is kept (default: out)"
-    )
+    root.add_argument("--root", type=Path, default=Path("out"), help="where results are kept (default: out)")
     recipe = argparse.ArgumentParser(add_help=False)
     recipe.add_argument("--recipe", default="demo", help="demo, smoke or full (default: demo)")
     recipe.add_argument(

@@ -124,17 +124,15 @@ def flatten(image: Path) -> bytes:
 
 def plant_broken_rows(folder: Path, base: str, item: Emoji) -> dict[str, list[tuple[str, str]]]:
     """Rows that a crawl of the web would hold: dead links, pages, tiny pictures, copies, lost captions."""
+    from PIL import Image
+
     rows: dict[str, list[tuple[str, str]]] = {"zh": [], "en": []}
-    tiny = bytes.fromhex(
-        "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
-        "0000000c49444154789c63f8ffff3f0005fe02fea735814b0000000049454e44ae426082"
-    )
     for number in range(NUM_PLANTED):
         (folder / f"page-{number}.png").write_text("<html>This picture has moved.</html>")
-        (folder / f"tiny-{number}.png").write_bytes(tiny)
+        Image.new("RGB", (4, 4), "red").save(folder / f"tiny-{number}.png")
         shutil.copy(item.image, folder / f"copy-{number}.png")
         rows["en"] += [(f"{base}/{kind}-{number}.png", item.captions["en"]) for kind in ("gone", "page")]
-        rows["en"] += [(f"{base}/tiny-{number}.png", "one pixel"), (f"{base}/lost-{number}.png", "")]
+        rows["en"] += [(f"{base}/tiny-{number}.png", "a few pixels"), (f"{base}/lost-{number}.png", "")]
         rows["zh"] += [(f"{base}/copy-{number}.png", item.captions["zh"])]
     return rows
 

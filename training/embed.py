@@ -51,6 +51,7 @@ class Embedder:
         self.teacher: Teacher = load_teacher(Path(teacher))
 
     def __call__(self, item: dict) -> dict:
+        """Embed one item, whatever its kind; returns counts of `pairs` and `texts`."""
         work = {"shard": self.embed_shard, "texts": self.embed_texts}[item["kind"]]
         return work(item)
 

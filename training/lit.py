@@ -91,6 +91,7 @@ class Head(nn.Module):
         self.down = nn.Linear(hidden, WIDTH)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Unit vectors (n, 512) of features (n, 1280)."""
         whitened = self.dropout((features - self.mean) / self.deviation)
         return F.normalize(self.direct(whitened) + self.down(F.gelu(self.up(whitened))), dim=1)
 

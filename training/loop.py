@@ -123,6 +123,7 @@ class BatchSource:
         self.rows_per_worker = max(1, phase.batch_size // world)
 
     def __call__(self, step: int) -> dict:
+        """The batch of a step; see `Context` for its names."""
         share = self.texts if self.phase.data == "texts" else self.pairs
         rows = data.rows_of_step(len(share), self.rows_per_worker, step, self.seed)
         if self.phase.data == "texts":
