@@ -19,6 +19,7 @@ from transformers import BertTokenizer
 from training import shards
 
 LANGUAGES = ("zh", "en")
+WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Texts:
 
     texts: list[str]
     vectors: Tensor
+    num_captions: int
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -102,11 +104,21 @@ def read_texts(folder: Path, pairs: Pairs, width: int, rank: int = 0, world: int
         table = pq.read_table(path, columns=["text", "vector"]).to_pylist()[rank::world]
         texts += [row["text"] for row in table]
         vectors += [torch.from_numpy(shards.from_bf16(row["vector"], width)) for row in table]
+    num_without_image = len(texts)
     for lang in LANGUAGES:
         there = [number for number, text in enumerate(pairs.captions[lang]) if text]
         texts += [pairs.captions[lang][number] for number in there]
         vectors.append(pairs.text_vectors[lang][there])
-    return Texts(texts, torch.cat(vectors))
+    return Texts(texts, torch.cat(vectors), len(texts) - num_without_image)
+
+
+def known_vectors(folder: Path, width: int) -> dict[str, np.ndarray]:
+    """The teacher's vectors of all texts without images, by lower-case text."""
+    known = {}
+    for path in sorted((folder / "texts").glob("*.parquet")):
+        for row in pq.read_table(path, columns=["text", "vector"]).to_pylist():
+            known[row["text"].lower()] = shards.from_bf16(row["vector"], width)[0]
+    return known
 
 
 def training_texts(folder: Path, selection: dict[str, set[str]]) -> Iterator[str]:
@@ -128,6 +140,23 @@ def rows_of_step(num_rows: int, batch_size: int, step: int, seed: int) -> Tensor
     ]
     start = first - epochs[0] * num_rows
     return torch.cat(orders)[start : start + batch_size]
+
+
+def text_rows_of_step(texts: Texts, caption_share: float, batch_size: int, step: int, seed: int) -> Tensor:
+    """The rows of a step on texts: drawn with `caption_share` captions, of like length in one batch.
+
+    Eight steps are drawn together and sorted by length, so that a batch has little padding.
+    """
+    window, place = divmod(step, WINDOW)
+    chance = torch.Generator().manual_seed(seed * 1_000_003 + window)
+    num_others = len(texts) - texts.num_captions
+    share = caption_share if num_others else 1.0
+    weights = torch.full((len(texts),), (1 - share) / max(1, num_others))
+    weights[num_others:] = share / max(1, texts.num_captions)
+    rows = torch.multinomial(weights, WINDOW * batch_size, replacement=True, generator=chance)
+    lengths = torch.tensor([float(len(texts.texts[row].encode())) for row in rows])
+    order = (lengths + torch.rand(len(rows), generator=chance)).argsort().view(WINDOW, batch_size)
+    return rows[order[torch.randperm(WINDOW, generator=chance)[place]]]
 
 
 def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -163,6 +192,12 @@ def pair_batch(pairs: Pairs, rows: Tensor, tokenizer: BertTokenizer, towers: tup
     if "image" in towers:
         batch["pixels"] = pairs.images[rows].float() / 127.5 - 1
     return batch
+
+
+def draw_anchors(pairs: Pairs, num_anchors: int, generator: torch.Generator) -> Tensor:
+    """The teacher's vectors of captions in both languages, (at most num_anchors, width), drawn at random."""
+    vectors = torch.cat([pairs.text_vectors[lang][pairs.has[lang] > 0] for lang in LANGUAGES])
+    return vectors[torch.randperm(len(vectors), generator=generator)[:num_anchors]]
 
 
 def text_batch(texts: Texts, rows: Tensor, tokenizer: BertTokenizer) -> dict:

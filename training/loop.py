@@ -58,7 +58,9 @@ def make_optimizer(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.o
         {"params": [item for item in parameters.values() if item.ndim > 1]},
         {"params": [item for item in parameters.values() if item.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=phase.learning_rate, weight_decay=phase.weight_decay)
+    return torch.optim.AdamW(
+        groups, lr=phase.learning_rate, weight_decay=phase.weight_decay, betas=(0.9, 0.98), fused=True
+    )
 
 
 @dataclass
@@ -119,17 +121,29 @@ class BatchSource:
     """Batches of a phase by step number, from this worker's share of the data."""
 
     def __init__(self, phase: Phase, pairs: data.Pairs, texts: data.Texts, tokenizer, seed: int, world: int):
-        self.phase, self.pairs, self.texts, self.tokenizer, self.seed = phase, pairs, texts, tokenizer, seed
-        self.rows_per_worker = max(1, phase.batch_size // world)
+        self.phase, self.pairs, self.texts = phase, pairs, texts
+        self.tokenizer, self.seed, self.world = tokenizer, seed, world
 
     def __call__(self, step: int) -> dict:
         """The batch of a step; see `Context` for its names."""
-        share = self.texts if self.phase.data == "texts" else self.pairs
-        rows = data.rows_of_step(len(share), self.rows_per_worker, step, self.seed)
-        if self.phase.data == "texts":
-            return data.text_batch(self.texts, rows, self.tokenizer)
+        return {"pairs": self._pairs, "texts": self._texts, "both": self._both}[self.phase.data](step)
+
+    def _both(self, step: int) -> dict:
+        return {**self._pairs(step), **self._texts(step)}
+
+    def _texts(self, step: int) -> dict:
+        phase = self.phase
+        num_rows = phase.batch_size if phase.data == "texts" else phase.text_batch_size
+        per_worker = max(1, num_rows // self.world)
+        rows = data.text_rows_of_step(self.texts, phase.caption_share, per_worker, step, self.seed)
+        return data.text_batch(self.texts, rows, self.tokenizer)
+
+    def _pairs(self, step: int) -> dict:
+        per_worker = max(1, self.phase.batch_size // self.world)
+        rows = data.rows_of_step(len(self.pairs), per_worker, step, self.seed)
         batch = data.pair_batch(self.pairs, rows, self.tokenizer, self.phase.towers)
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         if "pixels" in batch:
-            chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
             batch["pixels"] = data.augment(batch["pixels"], self.phase.augment, chance)
+        batch["anchors"] = data.draw_anchors(self.pairs, self.phase.num_anchors, chance)
         return batch

@@ -43,10 +43,24 @@ def info_nce(queries: Tensor, keys: Tensor, scale: Tensor | float, weight: Tenso
 
     `scale` is one over the temperature (CLIP, arXiv 2103.00020). Fewer than two rows teach nothing: zero.
     """
+    return soft_info_nce(queries, keys, scale, 0.0, weight)
+
+
+def soft_info_nce(
+    queries: Tensor, keys: Tensor, scale: Tensor | float, softness: float, weight: Tensor | None = None
+) -> Tensor:
+    """InfoNCE whose target is partly the similarity among the keys, so that a near twin is no enemy.
+
+    `softness` 0 is `info_nce`; else that share of the target is softmax(keys @ keys.T / 0.07), without
+    gradient.
+    """
     if weight is not None:
         queries, keys = queries[weight > 0], keys[weight > 0]
     if len(queries) < 2:
         return (queries.sum() + keys.sum()) * 0.0
     logits = scale * queries @ keys.T
-    target = torch.arange(len(logits), device=logits.device)
+    target = torch.eye(len(logits), device=logits.device)
+    if softness:
+        likeness = (keys.detach() @ keys.detach().T / 0.07).softmax(dim=1)
+        target = softness * likeness + (1 - softness) * target
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2

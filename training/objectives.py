@@ -4,7 +4,8 @@ A recipe names terms and their weights, `{"image_feature": 1.0, "image_affinity"
 none of them. `given` holds the student's unit vectors and `batch` the stored ones, each (batch, width):
 
     given   image, zh, en (of pairs), text (of text alone), scale (one over the temperature)
-    batch   image_vector, zh_vector, en_vector, text_vector, has_zh, has_en (zeros and ones)
+    batch   image_vector, zh_vector, en_vector, text_vector, has_zh, has_en (zeros and ones), and anchors,
+            the teacher's vectors of captions drawn from all pairs
 
 `gather` concatenates rows of all workers with gradients, so that contrasts see the global batch.
 """
@@ -19,6 +20,7 @@ from training import losses
 
 LANGUAGES = ("zh", "en")
 AFFINITY_TEMPERATURE = 0.05
+SOFTNESS = 0.5
 
 
 @dataclass(frozen=True)
@@ -47,41 +49,17 @@ def text_feature(at: Context) -> Tensor:
     return torch.stack(terms).mean()
 
 
-def _anchors(at: Context, name: str) -> Tensor:
-    """The teacher's vectors of a kind over all workers; those of absent captions are left out."""
-    vectors = at.batch[f"{name}_vector"]
-    if f"has_{name}" in at.batch:
-        vectors = vectors * at.batch[f"has_{name}"][:, None]
-    gathered = at.gather(vectors)
-    return gathered[gathered.abs().sum(dim=1) > 0]
-
-
 def image_affinity(at: Context) -> Tensor:
-    """Student's images and the teacher's, each compared with the teacher's texts."""
-    terms = [
-        losses.affinity(at.given["image"], at.batch["image_vector"], _anchors(at, lang), AFFINITY_TEMPERATURE)
-        for lang in LANGUAGES
-    ]
-    return torch.stack(terms).mean()
+    """Student's images and the teacher's, each compared with the teacher's texts of many pairs."""
+    return losses.affinity(
+        at.given["image"], at.batch["image_vector"], at.batch["anchors"], AFFINITY_TEMPERATURE
+    )
 
 
 def text_affinity(at: Context) -> Tensor:
     """Student's text and the teacher's, each compared with the teacher's texts of the batch."""
-    if "text" in at.given:
-        return losses.affinity(
-            at.given["text"], at.batch["text_vector"], _anchors(at, "text"), AFFINITY_TEMPERATURE
-        )
-    terms = [
-        losses.affinity(
-            at.given[lang],
-            at.batch[f"{lang}_vector"],
-            _anchors(at, lang),
-            AFFINITY_TEMPERATURE,
-            at.batch[f"has_{lang}"],
-        )
-        for lang in LANGUAGES
-    ]
-    return torch.stack(terms).mean()
+    anchors = at.gather(at.batch["text_vector"])
+    return losses.affinity(at.given["text"], at.batch["text_vector"], anchors, AFFINITY_TEMPERATURE)
 
 
 def image_contrastive(at: Context) -> Tensor:
@@ -97,7 +75,9 @@ def contrastive(at: Context) -> Tensor:
 def _contrastive(at: Context, texts: dict[str, Tensor]) -> Tensor:
     images = at.gather(at.given["image"])
     terms = [
-        losses.info_nce(images, at.gather(text), at.given["scale"], at.gather(at.batch[f"has_{lang}"]))
+        losses.soft_info_nce(
+            images, at.gather(text), at.given["scale"], SOFTNESS, at.gather(at.batch[f"has_{lang}"])
+        )
         for lang, text in texts.items()
     ]
     return torch.stack(terms).mean()

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 class LitTuning:
     """How the head of a locked-image-tuned teacher is trained (training/lit.py).
 
-    `image_size` is the side in pixels that the frozen image network sees; `scale` is one over the
-    temperature of the contrast.
+    `image_size` is the side in pixels that the frozen image networks see; `scale` is one over the
+    temperature that the contrast starts from; `softness` is the share of the target that follows the
+    similarity of texts instead of the pairing. Features of up to `max_remembered` images stay beside the
+    head, for embed_pairs to use again.
     """
 
+    networks: tuple[str, ...] = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
     image_size: int = 224
     hidden: int = 1024
     dropout: float = 0.3
-    epochs: int = 60
+    epochs: int = 30
     batch_size: int = 256
     learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    weight_decay: float = 0.05
     scale: float = 20.0
+    softness: float = 0.5
+    max_remembered: int = 50_000
     seed: int = 0
 
 
@@ -27,7 +32,8 @@ class StudentShape:
     """A student's size.
 
     `image_size` is the image's side in pixels; `vision` and `text` are settings of transformers'
-    AlignVisionConfig and AlignTextConfig.
+    AlignVisionConfig and AlignTextConfig. `inherit_image` names a pretrained network whose first layers the
+    image tower starts from, `inherit_text` lets token embeddings start from the teacher's vectors.
     """
 
     image_size: int
@@ -35,15 +41,18 @@ class StudentShape:
     max_tokens: int = 32
     vision: dict = field(default_factory=dict)
     text: dict = field(default_factory=dict)
+    inherit_image: str = ""
+    inherit_text: bool = False
 
 
 @dataclass(frozen=True)
 class Phase:
     """A part of training: which towers learn, from what, by which weighted terms, at what pace.
 
-    `data` is `pairs` or `texts` (captions and text without images). `batch_size` counts the rows of all
-    workers together. `terms` are names of training/objectives.py with their weights. `augment` is the
-    strength of the random crop and shift of images, 0 for none.
+    `data` is `pairs`, `texts` (captions and text without images) or `both`. `batch_size` counts the rows of
+    all workers together, `text_batch_size` those of texts beside pairs. `terms` are names of
+    training/objectives.py with their weights. `augment` is the strength of the random shift and scale of
+    images, 0 for none. `caption_share` of the rows of texts are captions.
     """
 
     name: str
@@ -57,3 +66,6 @@ class Phase:
     warmup_share: float = 0.1
     clip_norm: float = 1.0
     augment: float = 0.0
+    text_batch_size: int = 64
+    caption_share: float = 0.2
+    num_anchors: int = 1024

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from infra.console import say, track
 from training import data
+from training.inherit import inherit_image_tower, inherit_token_embeddings
 from training.loop import BatchSource, PhaseRun
 from training.ray_edge import Session
 from training.settings import Phase, StudentShape
@@ -82,9 +83,19 @@ def open_student(job: TrainingJob) -> Student:
         from transformers import BertTokenizer
 
         student = build_student(job.shape, BertTokenizer.from_pretrained(job.tokenizer), job.width)
+        inherit(student, job)
     student.model.train()
     student.model.to(memory_format=torch.channels_last)
     return student
+
+
+def inherit(student: Student, job: TrainingJob) -> None:
+    """Give a new student the weights that its shape asks for."""
+    if job.shape.inherit_image:
+        inherit_image_tower(student, job.shape.inherit_image)
+    known = data.known_vectors(job.embedded, job.width) if job.shape.inherit_text else {}
+    if known:
+        inherit_token_embeddings(student, known)
 
 
 def run_phase(run: PhaseRun, batches: BatchSource, job: TrainingJob, session: Session) -> None:

@@ -1,0 +1,102 @@
+"""What a student starts from: weights it inherits instead of random ones (TinyCLIP, arXiv 2309.12314).
+
+The image tower takes the first layers of a pretrained EfficientNet-Lite, as far as shapes agree. The text
+tower takes the teacher's vectors of the tokens themselves, reduced to its own width, and begins as their
+average: a bag of words that already speaks both languages.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from training.student import Student
+
+
+@torch.no_grad()
+def inherit_image_tower(student: Student, name: str) -> int:
+    """Copy stem and blocks of a pretrained network; returns the number of blocks that fitted.
+
+    The tower must use its activation (`hidden_act: relu6`). EfficientNet-Lite has no squeeze-and-excite, so
+    the tower's starts as nearly the identity.
+    """
+    from training.lit import load_efficientnet
+
+    source, tower = load_efficientnet(name), student.model.vision_model
+    for block in tower.encoder.blocks:
+        block.squeeze_excite.expand.weight.zero_()
+        block.squeeze_excite.expand.bias.fill_(4.0)
+    tower.embeddings.convolution.weight.copy_(source._conv_stem.weight)
+    tower.embeddings.batchnorm.load_state_dict(source._bn0.state_dict())
+    fitted = 0
+    for ours, theirs in zip(tower.encoder.blocks, source._blocks, strict=False):
+        pairs = _matching_layers(ours, theirs)
+        if any(one.weight.shape != other.weight.shape for one, other in pairs):
+            break
+        for one, other in pairs:
+            one.load_state_dict(other.state_dict())
+        fitted += 1
+    return fitted
+
+
+def _matching_layers(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
+    """Layers of a transformers block beside those of the same role in an EfficientNet-Lite block."""
+    expansion = []
+    if hasattr(theirs, "_expand_conv"):
+        expansion = [
+            (ours.expansion.expand_conv, theirs._expand_conv),
+            (ours.expansion.expand_bn, theirs._bn0),
+        ]
+    return [
+        *expansion,
+        (ours.depthwise_conv.depthwise_conv, theirs._depthwise_conv),
+        (ours.depthwise_conv.depthwise_norm, theirs._bn1),
+        (ours.projection.project_conv, theirs._project_conv),
+        (ours.projection.project_bn, theirs._bn2),
+    ]
+
+
+@torch.no_grad()
+def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> int:
+    """Start token embeddings from the teacher's vectors of texts; returns how many tokens had one.
+
+    Args:
+        known: the teacher's unit vectors (width,) by lower-case text. Only stored texts are asked for, so a
+            word that training must not see gives no token a meaning.
+    """
+    text_model, projection = student.model.text_model, student.model.text_projection
+    vectors = torch.from_numpy(np.stack(list(known.values())))
+    center, basis = reduce_width(vectors, projection.in_features)
+    embeddings = text_model.embeddings.word_embeddings.weight
+    embeddings.zero_()
+    found = 0
+    for token, number in student.tokenizer.get_vocab().items():
+        vector = known.get(token.removeprefix("##"))
+        if vector is not None:
+            embeddings[number] = (torch.from_numpy(vector) - center) @ basis
+            found += 1
+    # Small beside what normalisation adds, and the layer norm scales it anyway.
+    embeddings.mul_(0.06 / embeddings[embeddings.abs().sum(dim=1) > 0].std())
+    _start_as_average(text_model)
+    projection.weight.copy_(basis)
+    projection.bias.copy_(2 * center)
+    return found
+
+
+def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean, (full, width) orthonormal basis of the main directions, rotated so that none stands out)."""
+    center = vectors.mean(dim=0)
+    covariance = (vectors - center).T @ (vectors - center)
+    main = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :width]
+    chance = torch.randn(main.shape[1], main.shape[1], generator=torch.Generator().manual_seed(0))
+    return center, main @ torch.linalg.qr(chance).Q
+
+
+def _start_as_average(text_model: nn.Module) -> None:
+    """Let the first attention layer pass the mean of all tokens on, with positions in the background."""
+    text_model.embeddings.position_embeddings.weight.mul_(0.2)
+    text_model.embeddings.token_type_embeddings.weight.zero_()
+    attention = text_model.encoder.layer[0].attention
+    identity = torch.eye(attention.self.value.in_features)
+    attention.self.value.weight.copy_(identity)
+    attention.output.dense.weight.copy_(2 * identity)
+    attention.self.key.weight.mul_(0.5)
