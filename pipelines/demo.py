@@ -24,20 +24,23 @@ from infra.store import DONE, identity, read_done, write_json
 
 SKIN_TONE = re.compile(r"( person person)?( (medium-)?(light|medium|dark) skin tone)+")
 NUM_PLANTED = 6
+GLUE = {"en": " ", "zh": ""}
+EXAM = "unseen_concepts"
 
 
 @dataclass(frozen=True)
 class DemoCorpus:
     """What to put in the demo corpus.
 
-    `num_unseen` concepts become the exam; `max_concepts` and `max_texts` (per language) cut the rest
-    down for quick tests, None keeps all.
+    `num_unseen` concepts become the exam; `max_concepts` cuts the rest down for quick tests, None keeps
+    all. `max_words`, `num_phrases` and `num_variants` count text without images in each language.
     """
 
     num_unseen: int = 313
     max_concepts: int | None = None
-    max_texts: int | None = None
-    num_phrases: int = 10_000
+    max_words: int = 25_000
+    num_phrases: int = 8_000
+    num_variants: int = 12_000
     port: int = 8765
     seed: int = 0
 
@@ -98,16 +101,33 @@ def split_concepts(emoji: list[Emoji], corpus: DemoCorpus) -> tuple[list[Emoji],
     return [item for item in emoji if item.concept in seen], list(exam.values())
 
 
-def load_texts(lang: str, corpus: DemoCorpus, banned: set[str]) -> list[str]:
-    """Frequent words of a language and random two-word phrases of them, none of them in `banned`."""
+def load_texts(lang: str, corpus: DemoCorpus, captions: list[str], banned: set[str]) -> list[str]:
+    """Text without images: frequent words, two-word phrases of them, variants of training captions.
+
+    Args:
+        captions: of the training side, from which variants are made by exchanging or adding a word.
+        banned: what the exam asks, casefolded; none of it is in the result.
+    """
     from wordfreq import top_n_list
 
-    words = [word for word in top_n_list(lang, corpus.max_texts or 20_000) if not word.isnumeric()]
+    words = [word for word in top_n_list(lang, corpus.max_words) if not word.isnumeric()]
     draw = random.Random(f"{corpus.seed} {lang}")
-    num_phrases = min(corpus.num_phrases, corpus.max_texts or corpus.num_phrases)
-    glue = " " if lang == "en" else ""
-    phrases = [glue.join(draw.sample(words[:10_000], 2)) for _ in range(num_phrases)]
-    return [text for text in dict.fromkeys(words + phrases) if text.casefold() not in banned]
+    common = words[:10_000]
+    phrases = [GLUE[lang].join(draw.sample(common, 2)) for _ in range(corpus.num_phrases)]
+    variants = [
+        vary(lang, draw.choice(captions), draw.choice(common), draw) for _ in range(corpus.num_variants)
+    ]
+    texts = dict.fromkeys(words + phrases + variants)
+    return [text for text in texts if text.casefold() not in banned]
+
+
+def vary(lang: str, caption: str, word: str, draw: random.Random) -> str:
+    """A caption with one of its words exchanged for another, or, when it is one word, joined to it."""
+    parts = caption.split() if lang == "en" else [caption[:-2], caption[-2:]]
+    parts = [part for part in parts if part]
+    place = draw.randrange(len(parts))
+    parts[place] = word if len(parts) > 1 else GLUE[lang].join(draw.sample([word, parts[0]], 2))
+    return GLUE[lang].join(parts)
 
 
 def flatten(image: Path) -> bytes:
@@ -171,7 +191,7 @@ def build_corpus(corpus: DemoCorpus, place: Path) -> None:
     """Write the whole corpus below `place`, unless it is there already.
 
     `images/` to be served over HTTP, `pairs.zh.csv` and `pairs.en.csv`, `texts.zh.txt` and
-    `texts.en.txt`, and `exam/`.
+    `texts.en.txt`, and the exam.
     """
     made_from = {"corpus": identity(asdict(corpus)), "code": code_version("pipelines.demo")}
     if read_done(place) == made_from:
@@ -179,8 +199,9 @@ def build_corpus(corpus: DemoCorpus, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     training, exam = split_concepts(load_emoji(), corpus)
     write_lists(corpus, training, place)
-    write_exam(exam, place / "exam")
+    write_exam(exam, place / EXAM)
     for lang in ("zh", "en"):
+        plain = [item.captions[lang] for item in training if not item.has_skin_tone]
         banned = {item.captions[lang].casefold() for item in exam}
-        (place / f"texts.{lang}.txt").write_text("\n".join(load_texts(lang, corpus, banned)))
+        (place / f"texts.{lang}.txt").write_text("\n".join(load_texts(lang, corpus, plain, banned)))
     write_json(place / DONE, made_from)

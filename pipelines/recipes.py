@@ -16,7 +16,7 @@ from components.filter_pairs import FilterPairs
 from components.prepare_teacher import PrepareTeacher
 from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
-from pipelines.demo import DemoCorpus
+from pipelines.demo import EXAM, DemoCorpus
 from training.settings import LitTuning, Phase, StudentShape
 
 ATTRIBUTIONS = (
@@ -76,10 +76,10 @@ IMAGE_TOWER = Phase(
     name="image tower",
     towers=("image",),
     data="pairs",
-    terms={"image_feature": 1.0, "image_affinity": 1.0},
-    num_steps=450,
+    terms={"image_feature": 1.0, "image_affinity": 1.0, "image_contrastive": 0.2},
+    num_steps=600,
     batch_size=64,
-    learning_rate=1e-3,
+    learning_rate=2e-3,
     weight_decay=0.05,
     augment=0.04,
 )
@@ -88,25 +88,25 @@ TEXT_TOWER = Phase(
     towers=("text",),
     data="texts",
     terms={"text_feature": 1.0, "text_affinity": 1.0},
-    num_steps=480,
+    num_steps=800,
     batch_size=256,
-    learning_rate=5e-4,
+    learning_rate=7e-4,
 )
 BOTH_TOWERS = Phase(
     name="alignment",
     towers=("image", "text"),
     data="both",
-    terms={"contrastive": 0.5, "image_feature": 1.0, "text_feature": 1.0},
-    num_steps=120,
+    terms={"contrastive": 0.2, "image_feature": 1.0, "text_feature": 1.0},
+    num_steps=80,
     batch_size=64,
-    learning_rate=3e-4,
+    learning_rate=1e-4,
     augment=0.04,
 )
 
 
 def demo() -> Recipe:
     """The whole emoji corpus on a laptop, in minutes; what `make run` runs."""
-    exam = "corpus/exam"
+    exam = f"corpus/{EXAM}"
     return Recipe(
         corpus=DemoCorpus(),
         download_pairs=DownloadPairs(
@@ -145,7 +145,7 @@ def smoke() -> Recipe:
     phases = tuple(replace(phase, num_steps=20, batch_size=32) for phase in base.distill_student.phases)
     return replace(
         base,
-        corpus=DemoCorpus(num_unseen=40, max_concepts=100, max_texts=400),
+        corpus=DemoCorpus(40, max_concepts=100, max_words=300, num_phrases=50, num_variants=50),
         download_pairs=replace(base.download_pairs, pairs_per_shard=100),
         prepare_teacher=PrepareTeacher("lit:", lit=SMOKE_TUNING),
         distill_student=DistillStudent(student, phases),

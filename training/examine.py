@@ -87,7 +87,7 @@ def gather_report(
 def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
     captions = facts["selection"]["captions"]
     return {
-        "Teacher": facts["teacher"]["source"],
+        "Teacher": facts["teacher"]["described"],
         "Student parameters": f"{results['student']['parameters'] / 1e6:.1f} million",
         "Student file": f"{results['student']['megabytes']:.1f} MB",
         "Training pairs": f"{facts['selection']['kept']:,}",

@@ -5,6 +5,7 @@ Nothing else in the project imports Ray. Here and on a cluster the code is the s
 
 import contextlib
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,6 @@ from typing import Any
 
 # Set before Ray is imported: no usage report, every line of a worker kept, readable prefixes, and a
 # failed worker noticed before the next checkpoint is lost.
-# glibc returns each large tensor to the system and faults it in again; kept, training on a CPU is 1.5 times
-# faster. Inherited by the workers that Ray starts here; a cluster's image sets the same.
-for name, value in {"MMAP_MAX_": "0", "TRIM_THRESHOLD_": "2000000000", "TOP_PAD_": "67108864"}.items():
-    os.environ.setdefault(f"MALLOC_{name}", value)
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("RAY_COLOR_PREFIX", "0")
@@ -93,7 +90,12 @@ def fit(
     """
 
     def loop(settings: dict) -> None:
-        worker(settings["job"], _session())
+        try:
+            worker(settings["job"], _session())
+        except Exception as error:
+            # Ray pickles what a worker raises, which not every library's errors survive.
+            traceback.print_exc()
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
     trainer = TorchTrainer(
         loop,

@@ -4,12 +4,13 @@ The family here is AlignModel (arXiv 2102.05918): an EfficientNet image tower an
 image embedding is the pooled output of the tower's last stage, so that stage is as wide as the teacher.
 """
 
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AlignConfig, AlignModel, AlignVisionConfig, BertTokenizer
+from transformers import AlignConfig, AlignModel, AlignTextConfig, AlignVisionConfig, BertTokenizer
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 from training.settings import StudentShape
@@ -38,26 +39,33 @@ class Student:
 
 def build_student(shape: StudentShape, tokenizer: BertTokenizer, width: int) -> Student:
     """A student with random weights whose vectors have the teacher's width."""
-    stages = AlignVisionConfig(**shape.vision).out_channels
+    vision = _with_floats(AlignVisionConfig, shape.vision)
+    stages = AlignVisionConfig(**vision).out_channels
     config = AlignConfig(
         text_config={
             "vocab_size": len(tokenizer),
             "max_position_embeddings": shape.max_tokens,
             "hidden_dropout_prob": 0.0,
             "attention_probs_dropout_prob": 0.0,
-            **shape.text,
+            **_with_floats(AlignTextConfig, shape.text),
         },
         vision_config={
             "width_coefficient": 1.0,
             "image_size": shape.image_size,
             "batch_norm_momentum": 0.1,
-            **shape.vision,
+            **vision,
             "out_channels": [*stages[:-1], width],
         },
         projection_dim=width,
         temperature_init_value=0.05,
     )
     return Student(AlignModel(config), tokenizer, make_image_processor(shape.image_size))
+
+
+def _with_floats(config_class: type, values: dict) -> dict:
+    """Settings with whole numbers as floats where transformers insists on them (JSON knows no difference)."""
+    hints = typing.get_type_hints(config_class)
+    return {name: float(value) if hints.get(name) is float else value for name, value in values.items()}
 
 
 def make_image_processor(side: int) -> EfficientNetImageProcessorPil:

@@ -132,10 +132,10 @@ def _from_first(flag: torch.Tensor) -> bool:
 
 
 def _note(bar: tqdm, curve, phase: Phase, step: int, facts: dict) -> None:
-    """Move the bar, and write one point of the loss curve in twenty."""
+    """Move the bar, and write one of at most a hundred or so points of the phase's loss curve."""
     bar.set_postfix(loss=f"{facts['loss']:.3f}", refresh=False)
     bar.update()
-    if step % 20 == 0 or step + 1 == phase.num_steps:
+    if step % max(1, phase.num_steps // 100) == 0 or step + 1 == phase.num_steps:
         curve.write(json.dumps({"phase": phase.name, "step": step, **facts}) + "\n")
         curve.flush()
 
