@@ -4,7 +4,7 @@ The family here is AlignModel (arXiv 2102.05918): an EfficientNet image tower an
 image embedding is the pooled output of the tower's last stage, so that stage is as wide as the teacher.
 """
 
-import typing
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,10 @@ def build_student(shape: StudentShape, tokenizer: BertTokenizer, width: int) -> 
 
 def _with_floats(config_class: type, values: dict) -> dict:
     """Settings with whole numbers as floats where transformers insists on them (JSON knows no difference)."""
-    hints = typing.get_type_hints(config_class)
-    return {name: float(value) if hints.get(name) is float else value for name, value in values.items()}
+    hints = inspect.get_annotations(config_class)
+    return {
+        name: float(value) if hints.get(name) in (float, "float") else value for name, value in values.items()
+    }
 
 
 def make_image_processor(side: int) -> EfficientNetImageProcessorPil:
