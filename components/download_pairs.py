@@ -63,11 +63,14 @@ def read_list(source: UrlList):
             frame = pd.read_parquet(source.path, columns=list(columns))
         else:
             separator = "\t" if ".tsv" in Path(source.path).suffixes else ","
-            frame = pd.read_csv(source.path, sep=separator, usecols=list(columns), dtype=str)
-    except (OSError, ValueError, KeyError) as error:
+            # A caption may well be "NA" or "null": only the empty one is missing.
+            options = {"dtype": str, "keep_default_na": False, "na_values": [""]}
+            frame = pd.read_csv(source.path, sep=separator, usecols=list(columns), **options)
+    except (OSError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise StepError(f"cannot read the URL list {source.path}: {reason}") from error
-    return frame.rename(columns=columns).astype(object).where(lambda table: table.notna(), None)
+    frame = frame.rename(columns=columns).astype(object)
+    return frame.where(frame.notna() & (frame != ""), None)
 
 
 def merge_lists(sources: tuple[UrlList, ...]):
@@ -124,6 +127,9 @@ def _count_statuses(shards: Path, counts: dict) -> dict:
     import pandas as pd
 
     statuses = pd.concat(pd.read_parquet(file, columns=["status"]) for file in shards.glob("*.parquet"))
+    if len(statuses) < counts["urls"]:
+        lost = counts["urls"] - len(statuses)
+        raise StepError(f"{lost} URLs are in shards that could not be written (see the full log); run again")
     downloaded = int((statuses["status"] == "success").sum())
     if not downloaded:
         raise StepError("none of the URLs gave an image: is the network there, do the URLs answer?")

@@ -23,6 +23,16 @@ class PrepareTeacher:
     lit: LitTuning = field(default_factory=LitTuning)
 
 
+def require_pinned(config: PrepareTeacher) -> None:
+    """Raises StepError for a hub id without a revision, before any other step has run for nothing."""
+    kind, _, name = config.source.partition(":")
+    if kind == "hf" and not config.revision and not Path(name).is_dir():
+        raise StepError(
+            f"the teacher {name} comes from a hub and is not pinned: give the commit of its repository, "
+            "prepare_teacher.revision=COMMIT"
+        )
+
+
 def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs: Path) -> dict:
     """Write the teacher below `place`."""
     kind, _, name = config.source.partition(":")

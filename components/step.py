@@ -43,7 +43,7 @@ def build(cls: type, values: Any) -> Any:
 def _restore(hint: Any, value: Any) -> Any:
     """`value` in the shape that a type hint asks for."""
     arguments = typing.get_args(hint)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return tuple(_restore(arguments[0] if arguments else Any, item) for item in value)
     if hint is float and isinstance(value, int):
         return float(value)

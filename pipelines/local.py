@@ -4,6 +4,7 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 """
 
 import contextlib
+import copy
 import functools
 import json
 import logging
@@ -162,17 +163,25 @@ def keep_freed_memory() -> None:
         os.environ.setdefault(f"MALLOC_{name}", value)
 
 
+def keep_to_this_machine() -> None:
+    """No proxy for the demo's own server, and no look-up of new versions by a library of img2dataset's."""
+    os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
 def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folder: Path) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
+    keep_to_this_machine()
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
     # At the keyboard a failure is worth a look at once, not after retries.
-    for task in dcclip_full.pipeline_spec.root.dag.tasks.values():
+    pipeline = copy.deepcopy(dcclip_full)
+    for task in pipeline.pipeline_spec.root.dag.tasks.values():
         task.ClearField("retry_policy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            dcclip_full(recipe=recipe_name, overrides=overrides, storage_root=str(root))
+            pipeline(recipe=recipe_name, overrides=overrides, storage_root=str(root))
         except RuntimeError as error:
             logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
             raise StepError(

@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from components.prepare_teacher import require_pinned
 from components.step import StepError, build
 from infra.code_version import code_version
-from infra.store import fingerprint
+from infra.store import fingerprint, plain
 from pipelines.recipes import RECIPES, Recipe
 
 STEPS = (
@@ -37,10 +38,20 @@ def choose_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
     """
     if name not in RECIPES:
         raise StepError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
-    values = dataclasses.asdict(RECIPES[name]())
+    values = _lists(dataclasses.asdict(RECIPES[name]()))
     for dotted, value in overrides.items():
         _put(values, dotted, value)
-    return build(Recipe, values)
+    try:
+        return build(Recipe, values)
+    except (TypeError, ValueError) as error:
+        raise StepError(f"the recipe's values do not fit: {error}") from None
+
+
+def _lists(value: Any) -> Any:
+    """Nested dicts and tuples with the tuples made lists, so that single items can be replaced."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return [_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _put(values: dict, dotted: str, value: Any) -> None:
@@ -65,11 +76,9 @@ def _as_type_of(old: Any, value: Any, dotted: str) -> Any:
             value = json.loads(value)
         except json.JSONDecodeError:
             raise StepError(f"{dotted}={value!r} is no value; {old!r} stands there now") from None
-    numbers = isinstance(old, (int, float)) and isinstance(value, (int, float))
-    if isinstance(old, int) and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    same = isinstance(value, type(old)) or (isinstance(old, tuple) and isinstance(value, list))
-    if old is not None and not same and not (numbers and isinstance(old, float)):
+    value = value if isinstance(old, float) else plain(value)
+    same = type(value) is type(old) or (type(old) is float and type(value) is int)
+    if old is not None and not same:
         raise StepError(f"{dotted}={value!r} should be of the type of {old!r}")
     return value
 
@@ -87,6 +96,7 @@ def engine_addresses(root: str, spark_master: str, ray_address: str, mlflow_uri:
 
 def resolve(recipe: Recipe, root: str, engines: dict[str, str]) -> dict[str, dict]:
     """One dict a step: `values`, `code` version, storage `root`, `engines`."""
+    require_pinned(recipe.prepare_teacher)
     configs = {}
     for step in STEPS:
         values = _locate(dataclasses.asdict(getattr(recipe, step)), Path(root))

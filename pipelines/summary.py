@@ -1,5 +1,6 @@
 """The end of a local run: what a person wants to know, then figures that a program may want."""
 
+import sys
 from pathlib import Path
 
 from infra.store import read_json
@@ -64,7 +65,7 @@ def print_summary(run: LocalRun, root: Path) -> None:
     print(f"             ({registered['reason']})")
     print(f"report       {place / 'report.html'}")
     print(f"full log     {run.log}")
-    print(f"try it       dcclip try --root {root} YOUR_IMAGE.png lemon 柠檬 'a man' 男人\n")
+    print(f"try it       {sys.argv[0]} try --root {root} YOUR_IMAGE.png lemon 柠檬 'a man' 男人\n")
     for name, value in figures(run, results).items():
         print(f"figure {name} {value}")
     print(f"student {student}")

@@ -14,7 +14,7 @@ DOWNLOAD_REASONS = {
     r"HTTP Error (\d+)": "http_error",
     r"timed? ?out": "timed_out",
     r"decoding error|cannot identify": "not_an_image",
-    r"refused|unreachable|Name or service|nodename": "no_answer",
+    r"refused|unreachable|Name or service|name resolution|nodename": "no_answer",
 }
 
 
@@ -47,13 +47,18 @@ def duplicate_rules() -> list[tuple[str, Column]]:
     return [("duplicate_image", F.col("copy") > 1)]
 
 
+def stripped(column: str) -> Column:
+    """Text without white space around it, ideographic spaces included."""
+    return F.regexp_replace(column, r"^[\s\p{Z}]+|[\s\p{Z}]+$", "")
+
+
 def caption_rules(lang: str, min_chars: int, max_chars: int) -> list[tuple[str, Column]]:
     """Length in characters, and script: Chinese has Han and no kana, English has Latin and no Han."""
-    caption = F.trim(F.col(lang))
+    caption = stripped(lang)
     has_han = caption.rlike(r"\p{IsHan}")
     wrong = {
         "zh": ~has_han | caption.rlike(r"[\p{IsHiragana}\p{IsKatakana}]"),
-        "en": has_han | ~caption.rlike(r"\p{IsLatin}|^[\W\d]+$"),
+        "en": has_han | ~caption.rlike(r"\p{IsLatin}|^\P{L}+$"),
     }
     return [
         (f"{lang}_missing", caption.isNull() | (caption == "")),

@@ -14,7 +14,7 @@ QUIET = Path(__file__).with_name("log4j2.properties")
 def require_java() -> None:
     """Raises RuntimeError with what to install when there is no Java to run Spark on."""
     home = os.environ.get("JAVA_HOME")
-    if not shutil.which("java") and not (home and Path(home, "bin/java").exists()):
+    if not (Path(home, "bin/java").exists() if home else shutil.which("java")):
         raise RuntimeError(
             "Spark needs Java 17 and there is none: install a JRE (Debian: apt-get install "
             "openjdk-17-jre-headless) or point JAVA_HOME at one"

@@ -1,0 +1,197 @@
+"""From a recipe and overrides to the steps' dicts: what may be replaced, and what changes when it is."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.step import StepError
+from pipelines.demo import EXAM
+from pipelines.recipes import RECIPES, Recipe
+from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
+
+ENGINES = engine_addresses("/data", "local[2]", "", "")
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_without_overrides_it_is_the_recipe(name):
+    assert choose_recipe(name, {}) == RECIPES[name]()
+
+
+def value_at(recipe: Recipe, dotted: str) -> Any:
+    """A value by its dotted name."""
+    at: Any = dataclasses.asdict(recipe)
+    for part in dotted.split("."):
+        at = at[int(part)] if isinstance(at, (list, tuple)) else at[part]
+    return at
+
+
+@pytest.mark.parametrize(
+    "dotted, given, value",
+    [
+        ("distill_student.seed", "7", 7),
+        ("distill_student.seed", 7.0, 7),
+        ("distill_student.use_gpu", "true", True),
+        ("filter_pairs.max_aspect", "2", 2.0),
+        ("select_pairs.drop_share", "0.5", 0.5),
+        ("select_pairs.drop_share", 1, 1.0),
+        ("prepare_teacher.revision", "123", "123"),
+        ("prepare_teacher.lit.epochs", "2", 2),
+        ("download_pairs.lists.0.path", "lists/other.csv", "lists/other.csv"),
+        ("distill_student.phases.0.num_steps", "500", 500),
+        ("distill_student.phases.0.num_steps", 500.0, 500),
+        ("distill_student.phases.0.terms.image_feature", "0.25", 0.25),
+        ("distill_student.phases.0.towers", '["text"]', ("text",)),
+        ("distill_student.phases.0.towers.0", "text", "text"),
+        ("distill_student.student.image_size", "48", 48),
+        ("distill_student.student.vision.strides.0", "2", 2),
+        ("evaluate_student.attributions", '["nobody"]', ("nobody",)),
+        ("evaluate_student.attributions.0", "nobody", "nobody"),
+        ("corpus.max_concepts", "20", 20),
+        ("corpus.max_concepts", 20.0, 20),
+    ],
+)
+def test_a_value_is_replaced_in_its_type(dotted, given, value):
+    found = value_at(choose_recipe("demo", {dotted: given}), dotted)
+    assert (found, type(found)) == (value, type(value))
+
+
+def test_all_else_stays():
+    recipe = dataclasses.asdict(choose_recipe("demo", {"distill_student.phases.0.num_steps": "500"}))
+    recipe["distill_student"]["phases"][0]["num_steps"] = (
+        RECIPES["demo"]().distill_student.phases[0].num_steps
+    )
+    assert recipe == dataclasses.asdict(RECIPES["demo"]())
+
+
+@pytest.mark.parametrize(
+    "dotted, given, message",
+    [
+        ("no_step.seed", "1", "no value 'no_step.seed'; there is download_pairs, filter_pairs"),
+        ("distill_student.sed", "1", "no value 'distill_student.sed'; there is student, phases"),
+        ("distill_student.phases.9.num_steps", "1", "no value 'distill_student.phases.9.num_steps'"),
+        ("distill_student.phases.first.num_steps", "1", "no value 'distill_student.phases.first"),
+        ("distill_student.seed.low", "1", "no value 'distill_student.seed.low'"),
+        ("", "1", "no value ''"),
+        ("distill_student.seed", "one", "distill_student.seed='one' is no value; 0 stands there now"),
+        ("distill_student.seed", "1.5", "distill_student.seed=1.5 should be of the type of 0"),
+        ("distill_student.seed", "true", "distill_student.seed=True should be of the type of 0"),
+        ("distill_student.use_gpu", "1", "distill_student.use_gpu=1 should be of the type of False"),
+        ("select_pairs.drop_share", "true", "select_pairs.drop_share=True should be of the type of"),
+        ("select_pairs.drop_share", "[0.1]", r"select_pairs.drop_share=\[0.1\] should be of the type of"),
+        ("prepare_teacher.source", 5.5, "prepare_teacher.source=5.5 should be of the type of 'lit:'"),
+        ("prepare_teacher.lit", '{"epohcs": 1}', "LitTuning has no epohcs"),
+        ("prepare_teacher", "{}", "source"),
+    ],
+)
+def test_what_cannot_be_replaced_is_named(dotted, given, message):
+    with pytest.raises(StepError, match=message):
+        choose_recipe("demo", {dotted: given})
+
+
+def test_an_unknown_recipe_is_named_with_the_known():
+    with pytest.raises(StepError, match="there is no recipe 'dmeo'; choose one of demo, smoke, full"):
+        choose_recipe("dmeo", {})
+
+
+FILES = ("pairs.zh.csv", "pairs.en.csv", "texts.zh.txt", "texts.en.txt", f"{EXAM}/classnames.txt")
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A storage root with all files that the demo recipe names."""
+    for name in FILES:
+        (tmp_path / "corpus" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "corpus" / name).write_text(name)
+    return tmp_path
+
+
+def configs_of(root: Path, **overrides: Any) -> dict[str, dict]:
+    """The steps' dicts of the demo recipe; `__` in a name stands for a dot."""
+    recipe = choose_recipe("demo", {name.replace("__", "."): value for name, value in overrides.items()})
+    return resolve(recipe, str(root), ENGINES)
+
+
+def changed(before: dict[str, dict], after: dict[str, dict]) -> set[str]:
+    """The steps whose dict has changed."""
+    return {step for step in STEPS if before[step] != after[step]}
+
+
+def test_a_dict_holds_values_code_root_and_engines(root):
+    configs = configs_of(root)
+    assert tuple(configs) == STEPS
+    for config in configs.values():
+        assert set(config) == {"values", "code", "root", "engines"}
+        assert (config["root"], config["engines"]) == (f"{root}/store", ENGINES)
+    assert json.loads(json.dumps(configs)) == configs
+
+
+def test_paths_are_absolute_and_have_their_content_beside_them(root):
+    configs = configs_of(root)
+    chinese, english = configs["download_pairs"]["values"]["lists"]
+    assert chinese["path"] == str(root / "corpus" / "pairs.zh.csv")
+    assert chinese["content"] != english["content"] != ""
+    exams = [configs[step]["values"] for step in ("evaluate_student", "export_student")]
+    assert {exam["exam"] for exam in exams} == {str(root / "corpus" / EXAM)}
+    assert len({exam["content"] for exam in exams} - {""}) == 1
+
+
+def test_an_absolute_path_stays(root, tmp_path_factory):
+    file = tmp_path_factory.mktemp("elsewhere") / "pairs.csv"
+    file.write_text("url,caption\n")
+    configs = configs_of(root, download_pairs__lists__0__path=str(file))
+    assert configs["download_pairs"]["values"]["lists"][0]["path"] == str(file)
+
+
+@pytest.mark.parametrize(
+    "dotted, value, step",
+    [
+        ("download_pairs.timeout_seconds", 3, "download_pairs"),
+        ("filter_pairs.min_side", 40, "filter_pairs"),
+        ("prepare_teacher.lit.epochs", 2, "prepare_teacher"),
+        ("embed_pairs.use_gpu", True, "embed_pairs"),
+        ("select_pairs.drop_share", 0.1, "select_pairs"),
+        ("distill_student.phases.0.num_steps", 5, "distill_student"),
+        ("align_student.seed", 5, "align_student"),
+        ("evaluate_student.num_examples", 5, "evaluate_student"),
+        ("export_student.max_cosine_gap", 0.5, "export_student"),
+        ("register_student.margin", 0.5, "register_student"),
+    ],
+)
+def test_a_value_changes_the_dict_of_its_step_alone(root, dotted, value, step):
+    assert changed(configs_of(root), configs_of(root, **{dotted: value})) == {step}
+
+
+def test_the_corpus_is_seen_through_its_files_alone(root):
+    assert changed(configs_of(root), configs_of(root, corpus__seed=5)) == set()
+
+
+@pytest.mark.parametrize(
+    "file, steps",
+    [
+        ("pairs.zh.csv", {"download_pairs"}),
+        ("pairs.en.csv", {"download_pairs"}),
+        ("texts.en.txt", {"embed_pairs"}),
+        (f"{EXAM}/classnames.txt", {"evaluate_student", "export_student"}),
+    ],
+)
+def test_content_changes_the_dicts_of_the_steps_that_read_it(root, file, steps):
+    before = configs_of(root)
+    (root / "corpus" / file).write_text("other content")
+    assert changed(before, configs_of(root)) == steps
+
+
+@pytest.mark.parametrize("file, field", [("pairs.zh.csv", "path"), (EXAM, "exam")])
+def test_a_missing_file_is_named(root, file, field):
+    (root / "corpus" / file).rename(root / "gone")
+    with pytest.raises(StepError, match=f"{root}/corpus/{file} is not there; the recipe's {field} names it"):
+        configs_of(root)
+
+
+def test_mlflow_is_below_the_root_unless_there_is_a_server():
+    assert ENGINES["mlflow_uri"] == "sqlite:////data/mlflow.db"
+    assert ENGINES["mlflow_artifacts"] == "file:///data/mlflow"
+    served = engine_addresses("/data", "local[2]", "", "http://mlflow:5000")
+    assert (served["mlflow_uri"], served["mlflow_artifacts"]) == ("http://mlflow:5000", "")
