@@ -116,7 +116,13 @@ def written(judged, tmp_path_factory) -> tuple[Path, dict]:
 def test_facts_count_every_row_once(written):
     _, facts = written
     dropped = Counter(reason for reason in REASONS.values() if reason)
-    assert facts == {"input": 10, "kept": 4, "dropped": dict(dropped), "captions": {"zh": 2, "en": 3}}
+    assert facts == {
+        "input": 10,
+        "kept": 4,
+        "dropped": dict(dropped),
+        "captions": {"zh": 2, "en": 3},
+        "captions_dropped": {"zh_wrong_language": 1, "en_wrong_language": 1},
+    }
 
 
 def test_kept_pairs_are_written_without_bad_captions(written):
