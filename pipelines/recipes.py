@@ -142,7 +142,7 @@ def smoke() -> Recipe:
         vocab_size=2_000,
         text={**NANO.text, "hidden_size": 64, "num_hidden_layers": 1, "intermediate_size": 128},
     )
-    phases = tuple(replace(phase, num_steps=20, batch_size=32) for phase in base.distill_student.phases)
+    phases = tuple(replace(phase, num_steps=60, batch_size=32) for phase in base.distill_student.phases)
     return replace(
         base,
         corpus=DemoCorpus(40, max_concepts=100, max_words=300, num_phrases=50, num_variants=50),

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
-from transformers import BertTokenizer
+from transformers import PreTrainedTokenizerFast
 
 from training import shards
 
@@ -149,11 +149,11 @@ def text_rows_of_step(texts: Texts, caption_share: float, batch_size: int, step:
     """
     window, place = divmod(step, WINDOW)
     chance = torch.Generator().manual_seed(seed * 1_000_003 + window)
-    num_others = len(texts) - texts.num_captions
-    share = caption_share if num_others else 1.0
-    weights = torch.full((len(texts),), (1 - share) / max(1, num_others))
-    weights[num_others:] = share / max(1, texts.num_captions)
-    rows = torch.multinomial(weights, WINDOW * batch_size, replacement=True, generator=chance)
+    num_others, num_drawn = len(texts) - texts.num_captions, WINDOW * batch_size
+    captions = num_others + torch.randint(max(1, texts.num_captions), (num_drawn,), generator=chance)
+    others = torch.randint(max(1, num_others), (num_drawn,), generator=chance)
+    share = caption_share if num_others and texts.num_captions else float(num_others == 0)
+    rows = torch.where(torch.rand(num_drawn, generator=chance) < share, captions, others)
     lengths = torch.tensor([float(len(texts.texts[row].encode())) for row in rows])
     order = (lengths + torch.rand(len(rows), generator=chance)).argsort().view(WINDOW, batch_size)
     return rows[order[torch.randperm(WINDOW, generator=chance)[place]]]
@@ -176,12 +176,14 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     return torch.nn.functional.grid_sample(images - 1, grid, align_corners=False) + 1
 
 
-def tokenize(tokenizer: BertTokenizer, texts: list[str]) -> dict[str, Tensor]:
+def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> dict[str, Tensor]:
     """`input_ids` and `attention_mask`, padded to the longest."""
     return dict(tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
 
 
-def pair_batch(pairs: Pairs, rows: Tensor, tokenizer: BertTokenizer, towers: tuple[str, ...]) -> dict:
+def pair_batch(
+    pairs: Pairs, rows: Tensor, tokenizer: PreTrainedTokenizerFast, towers: tuple[str, ...]
+) -> dict:
     """What a step on pairs needs: stored vectors, and input for the towers that learn."""
     batch = {"image_vector": pairs.image_vectors[rows]}
     for lang in LANGUAGES:
@@ -200,7 +202,7 @@ def draw_anchors(pairs: Pairs, num_anchors: int, generator: torch.Generator) -> 
     return vectors[torch.randperm(len(vectors), generator=generator)[:num_anchors]]
 
 
-def text_batch(texts: Texts, rows: Tensor, tokenizer: BertTokenizer) -> dict:
+def text_batch(texts: Texts, rows: Tensor, tokenizer: PreTrainedTokenizerFast) -> dict:
     """What a step on text alone needs."""
     tokens = tokenize(tokenizer, [texts.texts[row] for row in rows])
     return {"text_vector": texts.vectors[rows], "text_tokens": tokens}

@@ -10,11 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.store import identity
 from training import shards
 from training.teacher import Teacher, load_teacher
 
 LANGUAGES = ("zh", "en")
 BATCH = 64
+# Written out: a shard without a caption in one language must not have a column of another type.
+SCORES = pa.schema(
+    [("key", pa.string()), ("shard", pa.string())] + [(f"score_{lang}", pa.float64()) for lang in LANGUAGES]
+)
+TEXTS = pa.schema([("text", pa.string()), ("lang", pa.string()), ("vector", pa.binary())])
 
 
 def shard_items(pairs: Path, raw: Path, place: Path) -> list[dict]:
@@ -32,7 +38,7 @@ def text_items(lang: str, path: str, place: Path, texts_per_item: int = 2_000) -
     return [
         {
             "kind": "texts",
-            "name": f"{lang}-{Path(path).stem}-{number:05d}",
+            "name": f"{lang}-{Path(path).stem}-{identity(path)}-{number:05d}",
             "lang": lang,
             "texts": texts[start : start + texts_per_item],
             "place": str(place),
@@ -71,7 +77,7 @@ class Embedder:
             ]
             embedded, rows = self._embed_samples(samples, records)
             shards.write_shard(place / "shards" / f"{name}.tar", embedded)
-            _write_parquet(scores, rows)
+            _write_parquet(scores, rows, SCORES)
         return {"pairs": pq.read_metadata(scores).num_rows, "texts": 0}
 
     def _embed_samples(self, samples: list[dict], records: dict[str, dict]) -> tuple[list[dict], list[dict]]:
@@ -100,7 +106,8 @@ class Embedder:
             vectors = self._in_batches(self.teacher.embed_texts, item["texts"])
             stored = [shards.to_bf16(vector) for vector in vectors]
             rows = zip(item["texts"], stored, strict=True)
-            _write_parquet(path, [{"text": text, "lang": item["lang"], "vector": row} for text, row in rows])
+            table = [{"text": text, "lang": item["lang"], "vector": row} for text, row in rows]
+            _write_parquet(path, table, TEXTS)
         return {"pairs": 0, "texts": pq.read_metadata(path).num_rows}
 
     def _in_batches(self, embed, inputs: list) -> np.ndarray:
@@ -122,7 +129,7 @@ def _embedded_sample(sample: dict, record: dict, image: np.ndarray, texts: dict[
     }
 
 
-def _write_parquet(path: Path, rows: list[dict]) -> None:
+def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema) -> None:
     partial = path.with_name(f".{path.name}")
-    pq.write_table(pa.Table.from_pylist(rows), partial)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial)
     partial.replace(path)

@@ -31,7 +31,7 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
         },
     }
-    temperature = float(candidate.model.temperature)
+    temperature = float(candidate.model.temperature.detach())
     return results, make_examples(exam, scores["student"], temperature, num_examples)
 
 

@@ -59,27 +59,35 @@ def _matching_layers(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module
 def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> int:
     """Start token embeddings from the teacher's vectors of texts; returns how many tokens had one.
 
+    Without any, nothing is changed. The text tower must not be wider than the teacher.
+
     Args:
         known: the teacher's unit vectors (width,) by lower-case text. Only stored texts are asked for, so a
             word that training must not see gives no token a meaning.
     """
     text_model, projection = student.model.text_model, student.model.text_projection
+    vocabulary = student.tokenizer.get_vocab()
+    tokens = {number: token.removeprefix("##") for token, number in vocabulary.items()}
+    tokens = {number: text for number, text in tokens.items() if text in known}
+    if not tokens:
+        return 0
     vectors = torch.from_numpy(np.stack(list(known.values())))
+    if projection.in_features > vectors.shape[1]:
+        raise ValueError(
+            f"hidden_size {projection.in_features} is more than the teacher's {vectors.shape[1]}"
+        )
     center, basis = reduce_width(vectors, projection.in_features)
     embeddings = text_model.embeddings.word_embeddings.weight
     embeddings.zero_()
-    found = 0
-    for token, number in student.tokenizer.get_vocab().items():
-        vector = known.get(token.removeprefix("##"))
-        if vector is not None:
-            embeddings[number] = (torch.from_numpy(vector) - center) @ basis
-            found += 1
+    rows = list(tokens)
+    meanings = torch.from_numpy(np.stack([known[text] for text in tokens.values()]))
+    reduced = (meanings - center) @ basis
     # Small beside what normalisation adds, and the layer norm scales it anyway.
-    embeddings.mul_(0.06 / embeddings[embeddings.abs().sum(dim=1) > 0].std())
+    embeddings[rows] = reduced * (0.06 / reduced.std())
     _start_as_average(text_model)
     projection.weight.copy_(basis)
     projection.bias.copy_(2 * center)
-    return found
+    return len(tokens)
 
 
 def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:

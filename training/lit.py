@@ -21,7 +21,7 @@ from safetensors.numpy import load_file as load_numpy
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from infra.store import read_json, write_json
 from training import losses, shards
@@ -122,7 +122,7 @@ def tune_head(features: Tensor, texts: dict[str, Tensor], has: dict[str, Tensor]
     head = Head(features.shape[1], tuning.hidden, tuning.dropout)
     head.mean.copy_(features.mean(dim=0))
     head.deviation.copy_(features.std(dim=0) + 0.05)
-    average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(0.99))
+    average = AveragedModel(head, avg_fn=_moving_average)
     log_scale = nn.Parameter(torch.tensor(tuning.scale).log())
     groups = [
         {"params": head.parameters(), "lr": tuning.learning_rate},
@@ -146,6 +146,11 @@ def tune_head(features: Tensor, texts: dict[str, Tensor], has: dict[str, Tensor]
         schedule.step()
         average.update_parameters(head)
     return average.module.eval()
+
+
+def _moving_average(average: Tensor, new: Tensor, num_averaged: Tensor) -> Tensor:
+    """Decay 0.99, and less in the beginning, so that a short training does not keep its first weights."""
+    return torch.lerp(average, new, torch.clamp(9 / (10 + num_averaged), min=0.01).to(average.dtype))
 
 
 def tune_lit_teacher(

@@ -107,6 +107,8 @@ class PhaseRun:
             group["lr"] = rate
         given = self.towers(batch)
         loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
+        # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
+        loss = loss + 0.0 * given["scale"]
         if not torch.isfinite(loss):
             raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
         self.optimizer.zero_grad(set_to_none=True)
@@ -114,7 +116,12 @@ class PhaseRun:
         nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
         self.optimizer.step()
         self.step += 1
-        return {"loss": float(loss), **terms, "learning_rate": rate, "scale": float(given["scale"])}
+        return {
+            "loss": float(loss.detach()),
+            **terms,
+            "learning_rate": rate,
+            "scale": float(given["scale"].detach()),
+        }
 
 
 class BatchSource:

@@ -12,6 +12,8 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
+# No such model, or no such alias; anything else is a registry in trouble, and no reason to promote.
+NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CHAMPION, CHALLENGER = "champion", "challenger"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType(), "image"), ColSpec(Array(DataType.string), "labels")]),
@@ -55,7 +57,9 @@ def champion_accuracy(client: mlflow.MlflowClient, model: str) -> dict[str, floa
     """The champion's top-1 per language from its tags, None without a champion."""
     try:
         version = client.get_model_version_by_alias(model, CHAMPION)
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code not in NO_CHAMPION:
+            raise
         return None
     return {lang: float(version.tags[f"top1_{lang}"]) for lang in ("zh", "en")}
 

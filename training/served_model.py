@@ -18,10 +18,12 @@ class ZeroShotClassifier(mlflow.pyfunc.PythonModel):
 
     def load_context(self, context) -> None:
         """Open the student's directory."""
-        from transformers import pipeline
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         folder = context.artifacts["student"]
-        self.classify = pipeline("zero-shot-image-classification", model=folder)
+        self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.image_processor = AutoImageProcessor.from_pretrained(folder)
 
     def predict(self, context, model_input: pd.DataFrame, params: dict | None = None) -> pd.DataFrame:
         """One row of `label` and `scores` for each row of `image` and `labels`."""
@@ -29,12 +31,25 @@ class ZeroShotClassifier(mlflow.pyfunc.PythonModel):
         return pd.DataFrame(rows, columns=["label", "scores"])
 
     def _predict_one(self, image: bytes | str, labels: list[str]) -> dict:
-        source = io.BytesIO(image) if isinstance(image, bytes) else image
-        with Image.open(source) as picture:
-            # The template is the label itself: a class name in any language stands alone.
-            found = self.classify(picture.convert("RGB"), candidate_labels=labels, hypothesis_template="{}")
-        scores = {item["label"]: item["score"] for item in found}
-        return {"label": found[0]["label"], "scores": [scores[label] for label in labels]}
+        import torch
+
+        with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as picture:
+            pixels = self.image_processor(on_white(picture), return_tensors="pt")
+        tokens = self.tokenizer(labels, padding=True, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            logits = self.model(**tokens, **pixels).logits_per_image[0]
+        scores = logits.softmax(dim=0).tolist()
+        return {"label": labels[scores.index(max(scores))], "scores": scores}
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with white where the picture is transparent, as the crawl stores its images."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    canvas = Image.new("RGBA", picture.size, "white")
+    canvas.alpha_composite(picture)
+    return canvas.convert("RGB")
 
 
 mlflow.models.set_model(ZeroShotClassifier())

@@ -69,3 +69,9 @@ class Phase:
     text_batch_size: int = 64
     caption_share: float = 0.2
     num_anchors: int = 1024
+
+    def __post_init__(self):
+        if not self.towers or set(self.towers) - {"image", "text"}:
+            raise ValueError(f"phase {self.name!r}: towers are image and text, not {self.towers}")
+        if self.data not in ("pairs", "texts", "both"):
+            raise ValueError(f"phase {self.name!r}: data is pairs, texts or both, not {self.data!r}")

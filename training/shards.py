@@ -35,11 +35,16 @@ def image_of(sample: dict) -> Image.Image:
 
     Raises:
         KeyError: the sample has none.
+        Image.DecompressionBombError: it has more pixels than `Image.MAX_IMAGE_PIXELS`.
     """
     name = next((name for name in IMAGE_TYPES if name in sample), None)
     if name is None:
         raise KeyError(f"sample {sample.get('__key__')} has no image")
-    return Image.open(io.BytesIO(sample[name])).convert("RGB")
+    picture = Image.open(io.BytesIO(sample[name]))
+    # Pillow itself refuses only from twice the limit on.
+    if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels are too many")
+    return picture.convert("RGB")
 
 
 def record_of(sample: dict) -> dict:
@@ -66,11 +71,18 @@ def from_bf16(content: bytes, width: int) -> np.ndarray:
 def write_shard(path: Path, samples: Iterable[dict]) -> None:
     """Write samples of bytes; the file appears under its name only when it is whole."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with tarfile.open(partial, "w") as tar:
-        for sample in samples:
-            for name, content in sample.items():
-                if not name.startswith("__"):
-                    member = tarfile.TarInfo(f"{sample['__key__']}.{name}")
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
-    partial.replace(path)
+    try:
+        with tarfile.open(partial, "w") as tar:
+            for sample in samples:
+                _add_sample(tar, sample)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _add_sample(tar: tarfile.TarFile, sample: dict) -> None:
+    for name, content in sample.items():
+        if not name.startswith("__"):
+            member = tarfile.TarInfo(f"{sample['__key__']}.{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AlignConfig, AlignModel, AlignTextConfig, AlignVisionConfig, BertTokenizer
+from transformers import AlignConfig, AlignModel, AlignTextConfig, AlignVisionConfig, PreTrainedTokenizerFast
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
 from training.settings import StudentShape
@@ -23,7 +23,7 @@ class Student:
     """A model with what turns text and images into its input."""
 
     model: AlignModel
-    tokenizer: BertTokenizer
+    tokenizer: PreTrainedTokenizerFast
     image_processor: EfficientNetImageProcessorPil
 
     @property
@@ -37,8 +37,10 @@ class Student:
             part.save_pretrained(folder)
 
 
-def build_student(shape: StudentShape, tokenizer: BertTokenizer, width: int) -> Student:
+def build_student(shape: StudentShape, tokenizer: PreTrainedTokenizerFast, width: int) -> Student:
     """A student with random weights whose vectors have the teacher's width."""
+    if width % 8:
+        raise ValueError(f"the teacher's width {width} is no multiple of 8, which the image tower needs")
     vision = _with_floats(AlignVisionConfig, shape.vision)
     stages = AlignVisionConfig(**vision).out_channels
     config = AlignConfig(
@@ -86,7 +88,7 @@ def load_student(folder: Path) -> Student:
     """A student from its directory (safetensors only)."""
     return Student(
         AlignModel.from_pretrained(folder, use_safetensors=True),
-        BertTokenizer.from_pretrained(folder),
+        PreTrainedTokenizerFast.from_pretrained(folder),
         EfficientNetImageProcessorPil.from_pretrained(folder),
     )
 

@@ -22,6 +22,7 @@ from training.loop import BatchSource, PhaseRun
 from training.ray_edge import Session
 from training.settings import Phase, StudentShape
 from training.student import Student, build_student, load_student
+from training.tokenizer import load_tokenizer
 
 CHECKPOINT = "checkpoint.pt"
 CURVE = "curve.jsonl"
@@ -80,9 +81,7 @@ def open_student(job: TrainingJob) -> Student:
     if job.start:
         student = load_student(job.start)
     else:
-        from transformers import BertTokenizer
-
-        student = build_student(job.shape, BertTokenizer.from_pretrained(job.tokenizer), job.width)
+        student = build_student(job.shape, load_tokenizer(job.tokenizer), job.width)
         inherit(student, job)
     student.model.train()
     student.model.to(memory_format=torch.channels_last)
@@ -106,6 +105,8 @@ def run_phase(run: PhaseRun, batches: BatchSource, job: TrainingJob, session: Se
     last_saved = time.monotonic()
     with bar, (job.place / CURVE).open("a") as curve:
         for step in steps:
+            # Whatever the model draws at random is a function of the step too.
+            torch.manual_seed(run.seed * 1_000_003 + step)
             facts = run.take_step(on_device(batches(step), session.device))
             if first:
                 _note(bar, curve, phase, step, facts)

@@ -40,7 +40,10 @@ def read_exam(folder: Path) -> Exam:
         FileNotFoundError: a file of the layout is missing.
     """
     images, labels = [], []
-    for path in sorted((folder / "test").glob("*.tar")):
+    tars = sorted((folder / "test").glob("*.tar"))
+    if not tars:
+        raise FileNotFoundError(f"{folder / 'test'} holds no tar of images")
+    for path in tars:
         for sample in shards.read_shard(path):
             images.append(shards.image_of(sample))
             labels.append(int(sample["cls"]))

@@ -1,0 +1,71 @@
+"""What a student inherits: layers of a real pretrained network, and tokens with the teacher's meaning."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_training import TEXTS, TINY, WIDTH, ToyTeacher, noise
+
+from training.inherit import inherit_image_tower, inherit_token_embeddings
+from training.lit import load_efficientnet
+from training.student import Student, build_student
+from training.tokenizer import train_tokenizer
+from training.zero_shot import StudentEncoder
+
+NETWORK = "efficientnet-lite0"
+# The stem and the first three blocks of EfficientNet-Lite0, and a block of our own.
+LITE = {
+    **TINY.vision,
+    "hidden_act": "relu6",
+    "in_channels": [32, 16, 24],
+    "out_channels": [16, 24, WIDTH],
+    "kernel_sizes": [3, 3, 3],
+    "strides": [1, 2, 1],
+    "num_block_repeats": [1, 2, 1],
+    "expand_ratios": [1, 6, 6],
+    "squeeze_expansion_ratio": 0.01,
+}
+NARROW = {**TINY.text, "hidden_size": WIDTH, "intermediate_size": 16}
+WORDS = ["red", "green", "blue", "yellow", "black", "white", "红", "绿", "蓝", "黄", "黑", "白"]
+
+
+@pytest.fixture
+def heir() -> Student:
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer([*WORDS * 3, *TEXTS], TINY.vocab_size, TINY.max_tokens)
+    return build_student(replace(TINY, vision=LITE, text=NARROW), tokenizer, WIDTH)
+
+
+def known(texts: list[str]) -> dict[str, np.ndarray]:
+    return dict(zip(texts, ToyTeacher().embed_texts(texts), strict=True))
+
+
+def test_the_blocks_that_fit_are_inherited(heir):
+    assert inherit_image_tower(heir, NETWORK) == 3
+
+
+@torch.inference_mode()
+def test_inherited_layers_compute_what_the_network_computes(heir):
+    inherit_image_tower(heir, NETWORK)
+    network, tower = load_efficientnet(NETWORK), heir.model.vision_model.eval()
+    pixels = heir.image_processor([noise(0, (4, 4))], return_tensors="pt")["pixel_values"]
+    theirs = torch.nn.functional.relu6(network._bn0(network._conv_stem(pixels)))
+    for block in network._blocks[:3]:
+        theirs = block(theirs)
+    ours = tower(pixel_values=pixels, output_hidden_states=True).hidden_states[3]
+    assert ours.shape == theirs.shape
+    assert torch.nn.functional.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0) > 0.99
+
+
+def test_known_words_start_apart_as_their_meanings_are(heir):
+    assert inherit_token_embeddings(heir, known(WORDS)) >= len(WORDS)
+    vectors = StudentEncoder(heir).embed_texts(WORDS)
+    # What all texts share, the first token's own position, says nothing of a word.
+    meanings = (vectors - vectors.mean(axis=0)) @ ToyTeacher().embed_texts(WORDS[:6]).T
+    assert meanings.argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
+
+
+def test_texts_that_are_no_tokens_do_no_harm(heir):
+    assert inherit_token_embeddings(heir, known(["a sentence of several words"])) == 0
+    assert np.isfinite(StudentEncoder(heir).embed_texts(["red"])).all()

@@ -1,0 +1,81 @@
+"""The tokenizer: both languages there and back, and its limits."""
+
+import pytest
+from toy_training import TEXTS
+from transformers import PreTrainedTokenizerFast
+
+from training.tokenizer import load_tokenizer, train_tokenizer
+
+CHINESE = ["红色的柠檬", "红色", "柠檬", "一只猫在红色的房子里"]
+ENGLISH = ["a red lemon", "Café au lait", "a cat in the red house"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer(CHINESE + ENGLISH, vocab_size=300, max_tokens=12)
+
+
+@pytest.mark.parametrize("text", [*CHINESE, "猫的房子", "红柠檬", *ENGLISH, "the cat", "red cat 柠檬"])
+def test_text_comes_back_lower_case(tokenizer, text):
+    tokens = tokenizer(text)["input_ids"]
+    back = tokenizer.decode(tokens, skip_special_tokens=True)
+    assert back.replace(" ", "") == text.lower().replace(" ", "")
+
+
+def test_case_does_not_matter(tokenizer):
+    assert tokenizer("A RED Lemon")["input_ids"] == tokenizer("a red lemon")["input_ids"]
+
+
+def test_accents_do_matter(tokenizer):
+    assert "café" in tokenizer.decode(tokenizer("CAFÉ")["input_ids"])
+
+
+@pytest.mark.parametrize("word", ["红色", "柠檬", "lemon", "cat"])
+def test_a_word_that_was_seen_is_one_token(tokenizer, word):
+    assert tokenizer.tokenize(word) == [word]
+
+
+def test_han_that_forms_no_known_word_falls_into_characters(tokenizer):
+    assert [token.removeprefix("##") for token in tokenizer.tokenize("猫里房")] == ["猫", "里", "房"]
+
+
+def test_an_unknown_character_costs_only_itself(tokenizer):
+    tokens = [token.removeprefix("##") for token in tokenizer.tokenize("红色的龘柠檬")]
+    assert tokens.count("[UNK]") == 1
+    assert "柠檬" in tokens
+
+
+def test_a_long_chinese_text_is_cut_and_not_lost(tokenizer):
+    assert tokenizer.unk_token_id not in tokenizer("红色的柠檬" * 21, truncation=True)["input_ids"]
+
+
+@pytest.mark.parametrize("vocab_size", [40, 120, 400])
+def test_the_vocabulary_has_a_limit(vocab_size):
+    words = [f"{first}{second}ing" for first in "абвгдежзиклмнопрст" for second in "abcdefghijklmnopqrst"]
+    tokenizer = train_tokenizer([*words, *TEXTS, *CHINESE], vocab_size, 16)
+    assert len(tokenizer) <= vocab_size
+    assert sorted(tokenizer.get_vocab().values()) == list(range(len(tokenizer)))
+
+
+def test_long_texts_are_cut(tokenizer):
+    tokens = tokenizer(["a red lemon " * 20, "柠檬"], padding=True, truncation=True)
+    assert [len(row) for row in tokens["input_ids"]] == [12, 12]
+    assert [sum(row) for row in tokens["attention_mask"]] == [12, 3]
+
+
+def test_gives_what_the_text_tower_takes(tokenizer):
+    assert set(tokenizer("a lemon")) == {"input_ids", "attention_mask"}
+
+
+def test_same_texts_give_the_same_tokenizer():
+    vocabularies = [train_tokenizer(iter(CHINESE + ENGLISH), 300, 12).get_vocab() for _ in range(2)]
+    assert vocabularies[0] == vocabularies[1]
+
+
+def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    texts = [*CHINESE, *ENGLISH, "A RED café 猫", "unseen ☃ 龘"]
+    options = {"padding": True, "truncation": True}
+    assert loaded.get_vocab() == tokenizer.get_vocab()
+    assert dict(loaded(texts, **options)) == dict(tokenizer(texts, **options))

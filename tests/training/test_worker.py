@@ -1,0 +1,52 @@
+"""What a worker keeps: the loss curve after a restart, the checkpoint, batches on a device."""
+
+import json
+
+import pytest
+import torch
+from toy_training import TINY, WIDTH, tiny_student
+
+from training.settings import Phase
+from training.worker import TrainingJob, announce, on_device, open_student, read_checkpoint, read_curve
+
+
+def job_at(place, **settings) -> TrainingJob:
+    phase = Phase("image tower", ("image",), "pairs", {"image_feature": 1.0}, 300, 64, 1e-3)
+    return TrainingJob("distill_student", place, place, place, WIDTH, (phase,), **settings)
+
+
+def test_a_step_repeated_after_a_restart_counts_once(tmp_path):
+    steps = [("a", 0, 3.0), ("a", 20, 2.0), ("b", 0, 9.0), ("a", 20, 2.5), ("b", 0, 8.0), ("b", 20, 7.0)]
+    points = [{"phase": phase, "step": step, "loss": loss} for phase, step, loss in steps]
+    (tmp_path / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    curve = [(point["phase"], point["step"], point["loss"]) for point in read_curve(tmp_path)]
+    assert curve == [("a", 0, 3.0), ("a", 20, 2.5), ("b", 0, 8.0), ("b", 20, 7.0)]
+
+
+def test_a_fresh_run_has_no_checkpoint(tmp_path):
+    assert read_checkpoint(None) is None
+    torch.save({"phase": "a", "step": 20}, tmp_path / "checkpoint.pt")
+    assert read_checkpoint(tmp_path) == {"phase": "a", "step": 20}
+
+
+def test_batches_go_to_a_device_with_what_is_nested_in_them():
+    batch = {"pixels": torch.ones(2), "zh_tokens": {"input_ids": torch.ones(2)}}
+    moved = on_device(batch, torch.device("meta"))
+    assert moved["pixels"].device.type == moved["zh_tokens"]["input_ids"].device.type == "meta"
+
+
+@pytest.mark.parametrize("start", ["fresh", "distilled"])
+def test_the_student_to_train_is_open_and_in_training_mode(tmp_path, start):
+    torch.manual_seed(0)
+    tiny_student().save(tmp_path)
+    source = {"shape": TINY, "tokenizer": tmp_path} if start == "fresh" else {"start": tmp_path}
+    torch.manual_seed(0)
+    student = open_student(job_at(tmp_path, **source))
+    expected = tiny_student().model.state_dict()
+    assert student.model.training
+    assert all(tensor.equal(expected[name]) for name, tensor in student.model.state_dict().items())
+
+
+def test_says_what_is_about_to_be_trained(tmp_path, capsys):
+    announce(job_at(tmp_path))
+    assert capsys.readouterr().out == ("[distill_student] image tower: image tower, 300 steps of 64 pairs\n")
