@@ -77,7 +77,7 @@ IMAGE_TOWER = Phase(
     towers=("image",),
     data="pairs",
     terms={"image_feature": 1.0, "image_affinity": 1.0, "image_contrastive": 0.2},
-    num_steps=600,
+    num_steps=500,
     batch_size=64,
     learning_rate=2e-3,
     weight_decay=0.05,
@@ -88,7 +88,7 @@ TEXT_TOWER = Phase(
     towers=("text",),
     data="texts",
     terms={"text_feature": 1.0, "text_affinity": 1.0},
-    num_steps=800,
+    num_steps=700,
     batch_size=256,
     learning_rate=7e-4,
 )

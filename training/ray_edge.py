@@ -14,6 +14,8 @@ from typing import Any
 # Set before Ray is imported: no usage report, every line of a worker kept, readable prefixes, and a
 # failed worker noticed before the next checkpoint is lost.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray starts its workers as nice as can be, and anything else on the machine then goes first.
+os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 # Ray Train would print each line of a worker a second time.
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
