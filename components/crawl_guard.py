@@ -18,14 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from img2dataset import downloader
-from PIL import Image
 
+from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
 from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, Resolver, opened, read_body
 
 # The package has a function of this name, so that `import` finds no module.
 main = importlib.import_module("img2dataset.main")
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # and WEBP
 USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
 OPTED_OUT = "Use of image disallowed by X-Robots-Tag directive"
 OPENCV_MAX_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
@@ -35,38 +34,16 @@ def check_picture(body: bytes, max_pixels: int) -> None:
     """Looks at the header only; nothing is decoded.
 
     Raises:
-        Refusal: not_an_image, or too_many_pixels.
+        Refusal: not_an_image, or too_many_pixels (at once, or one after another in passes without end).
     """
-    width, height = _webp_size(body) if _is_webp(body) else _size(body)
+    size = read_size(body)
+    if size is None:
+        raise Refusal("not_an_image", "neither JPEG, PNG, WEBP, GIF nor BMP")
+    width, height = size
     if width * height > max_pixels:
         raise Refusal("too_many_pixels", f"{width} x {height}, more than {max_pixels}")
-
-
-def _size(body: bytes) -> tuple[int, int]:
-    """Width and height as the header says."""
-    try:
-        with Image.open(io.BytesIO(body), formats=FORMATS) as picture:
-            return picture.size
-    except Image.DecompressionBombError as error:
-        raise Refusal("too_many_pixels", str(error)) from error
-    except Exception as error:  # Pillow's parsers raise all kinds on a broken header
-        raise Refusal("not_an_image", f"no header of {', '.join(FORMATS)} or WEBP") from error
-
-
-def _is_webp(body: bytes) -> bool:
-    return body[:4] == b"RIFF" and body[8:12] == b"WEBP"
-
-
-def _webp_size(body: bytes) -> tuple[int, int]:
-    """Pillow would allocate the whole canvas, twice, to tell the size of a WEBP."""
-    kind, number = body[12:16], lambda start, end: int.from_bytes(body[start:end], "little")
-    if kind == b"VP8X":
-        return number(24, 27) + 1, number(27, 30) + 1
-    if kind == b"VP8L":
-        return (number(21, 25) & 0x3FFF) + 1, (number(21, 25) >> 14 & 0x3FFF) + 1
-    if kind == b"VP8 ":
-        return number(26, 28) & 0x3FFF, number(28, 30) & 0x3FFF
-    raise Refusal("not_an_image", "a WEBP without a picture")
+    if (passes := count_passes(body)) > MAX_JPEG_PASSES:
+        raise Refusal("too_many_pixels", f"{passes} passes over them, more than {MAX_JPEG_PASSES}")
 
 
 def download_picture(
@@ -129,7 +106,7 @@ def guarded(limits: FetchLimits, max_pixels: int) -> Iterator[None]:
     """While this is open, img2dataset's `download` fetches within the limits, whatever its distributor.
 
     Worker processes started here also have OpenCV refuse larger pictures, should its reading of a header
-    differ from Pillow's.
+    differ from ours.
     """
     ours = functools.partial(GuardedDownloader, limits, max_pixels)
     with _replaced(main, "Downloader", ours), _environment({OPENCV_MAX_PIXELS: str(max_pixels)}):
