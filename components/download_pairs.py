@@ -152,13 +152,15 @@ def _count_statuses(shards: Path, counts: dict) -> dict:
     """Counts per status over the shards' own records; no picture at all is an error."""
     import pandas as pd
 
-    statuses = pd.concat(pd.read_parquet(file, columns=["status"]) for file in shards.glob("*.parquet"))
-    if len(statuses) < counts["urls"]:
-        lost = counts["urls"] - len(statuses)
+    columns = ["status", "error_message"]
+    rows = pd.concat(pd.read_parquet(file, columns=columns) for file in shards.glob("*.parquet"))
+    if len(rows) < counts["urls"]:
+        lost = counts["urls"] - len(rows)
         raise StepError(f"{lost} URLs are in shards that could not be written (see the full log); run again")
-    downloaded = int((statuses["status"] == "success").sum())
+    downloaded = int((rows["status"] == "success").sum())
     if not downloaded:
-        raise StepError("none of the URLs gave an image: is the network there, do the URLs answer?")
+        usual = rows["error_message"].mode().iloc[0]
+        raise StepError(f"none of the URLs gave an image: is the network there? Most often: {usual}")
     say("download_pairs", f"{downloaded} images of {counts['urls']} URLs")
     return {**counts, "downloaded": downloaded}
 
