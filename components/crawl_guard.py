@@ -109,7 +109,9 @@ def guarded(limits: FetchLimits, max_pixels: int) -> Iterator[None]:
     differ from ours.
     """
     ours = functools.partial(GuardedDownloader, limits, max_pixels)
-    with _replaced(main, "Downloader", ours), _environment({OPENCV_MAX_PIXELS: str(max_pixels)}):
+    # Albumentations, which img2dataset imports, would ask a server for its newest version in each worker.
+    settings = {OPENCV_MAX_PIXELS: str(max_pixels), "NO_ALBUMENTATIONS_UPDATE": "1"}
+    with _replaced(main, "Downloader", ours), _environment(settings):
         yield
 
 
