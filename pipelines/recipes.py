@@ -115,6 +115,7 @@ def demo() -> Recipe:
             encode_quality=1,
             pairs_per_shard=500,
             retries=0,
+            allow_private_addresses=True,
         ),
         filter_pairs=FilterPairs(min_side=32, min_chars_zh=1, min_chars_en=2),
         prepare_teacher=PrepareTeacher(source="lit:"),

@@ -9,10 +9,25 @@ from pyspark.sql import functions as F
 
 LANGUAGES = ("zh", "en")
 
-# What img2dataset writes as an error, as a pattern, and our word for it; the first match counts.
+# How the messages of components.crawl_guard start.
+REFUSALS = (
+    "bad_url",
+    "forbidden_scheme",
+    "forbidden_address",
+    "too_many_redirects",
+    "too_many_bytes",
+    "too_many_pixels",
+    "too_slow",
+    "not_an_image",
+)
+# What the crawl writes as an error, as a pattern, and our word for it; the first match counts.
 DOWNLOAD_REASONS = {
+    **{f"^{reason}: ": reason for reason in REFUSALS},
+    r"disallowed by X-Robots-Tag": "opted_out",
     r"HTTP Error (\d+)": "http_error",
+    r"certificate|\[SSL": "bad_certificate",
     r"timed? ?out": "timed_out",
+    r"CV_IO_MAX_IMAGE": "too_many_pixels",
     r"decoding error|cannot identify": "not_an_image",
     r"refused|unreachable|Name or service|name resolution|nodename": "no_answer",
 }

@@ -127,7 +127,14 @@ def test_lists_without_a_usable_row_end_the_step(tmp_path):
 
 
 SMALL = DownloadPairs(
-    (), encode_format="png", encode_quality=1, num_processes=1, num_threads=4, timeout_seconds=5, retries=0
+    (),
+    encode_format="png",
+    encode_quality=1,
+    num_processes=1,
+    num_threads=4,
+    timeout_seconds=5,
+    retries=0,
+    allow_private_addresses=True,
 )
 
 
@@ -216,7 +223,7 @@ def test_a_crawl_counts_what_came(crawled):
         ("good.png", "success", None),
         ("large.png", "success", None),
         ("gone.png", "failed_to_download", "HTTP Error 404: File not found"),
-        ("page.png", "failed_to_resize", "Image decoding error"),
+        ("page.png", "failed_to_download", "not_an_image: neither JPEG, PNG, WEBP, GIF nor BMP"),
         ("dead.png", "failed_to_download", "<urlopen error [Errno 111] Connection refused>"),
     ],
 )

@@ -87,7 +87,22 @@ DOWNLOADS = [
     ("failed_to_download", "<urlopen error [Errno -2] Name or service not known>", "no_answer"),
     ("failed_to_download", "<urlopen error [Errno -3] Temporary failure in name resolution>", "no_answer"),
     ("failed_to_download", "Remote end closed connection without response", "download_failed"),
-    ("failed_to_download", "Use of image disallowed by X-Robots-Tag directive", "download_failed"),
+    ("failed_to_download", "Use of image disallowed by X-Robots-Tag directive", "opted_out"),
+    ("failed_to_download", "forbidden_address: no-timed-out.test is 10.0.0.1", "forbidden_address"),
+    ("failed_to_download", "forbidden_scheme: file", "forbidden_scheme"),
+    ("failed_to_download", "bad_url: no host", "bad_url"),
+    ("failed_to_download", "too_many_redirects: more than 3", "too_many_redirects"),
+    ("failed_to_download", "too_many_bytes: more than 20", "too_many_bytes"),
+    ("failed_to_download", "too_many_pixels: 9 x 9, more than 20", "too_many_pixels"),
+    ("failed_to_download", "too_slow: not done after 30 seconds", "too_slow"),
+    ("failed_to_download", "not_an_image: neither JPEG nor PNG", "not_an_image"),
+    ("failed_to_download", "HTTP Error 500: forbidden_address: not so", "http_error"),
+    ("failed_to_resize", "(-215:Assertion failed) pixels <= CV_IO_MAX_IMAGE_PIXELS", "too_many_pixels"),
+    (
+        "failed_to_download",
+        "<urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch>",
+        "bad_certificate",
+    ),
     ("failed_to_download", None, "download_failed"),
 ]
 

@@ -1,0 +1,138 @@
+"""img2dataset with a guard at its door: only pictures from the open Internet, at bounded cost.
+
+img2dataset 1.47 fetches any URL that urllib can open, `file:` and addresses of our own network among them,
+and decodes whatever comes. Inside `guarded`, its workers fetch with `infra.safe_fetch` and look at a
+picture's header before a decoder sees it. A picture is stored as img2dataset encodes it anew, so what else
+a file holds (a script, an archive, a comment) ends here.
+
+Each refusal is a message that starts with its reason; `spark_jobs.rules` knows them all and counts them.
+"""
+
+import contextlib
+import functools
+import importlib
+import io
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from img2dataset import downloader
+
+from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
+from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, Resolver, opened, read_body
+
+# The package has a function of this name, so that `import` finds no module.
+main = importlib.import_module("img2dataset.main")
+
+USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
+OPTED_OUT = "Use of image disallowed by X-Robots-Tag directive"
+OPENCV_MAX_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
+
+
+def check_picture(body: bytes, max_pixels: int) -> None:
+    """Looks at the header only; nothing is decoded.
+
+    Raises:
+        Refusal: not_an_image, or too_many_pixels (at once, or one after another in passes without end).
+    """
+    size = read_size(body)
+    if size is None:
+        raise Refusal("not_an_image", "neither JPEG, PNG, WEBP, GIF nor BMP")
+    width, height = size
+    if width * height > max_pixels:
+        raise Refusal("too_many_pixels", f"{width} x {height}, more than {max_pixels}")
+    if (passes := count_passes(body)) > MAX_JPEG_PASSES:
+        raise Refusal("too_many_pixels", f"{passes} passes over them, more than {MAX_JPEG_PASSES}")
+
+
+def download_picture(
+    limits: FetchLimits,
+    max_pixels: int,
+    row: tuple[int, str],
+    timeout: float,
+    retries: int,
+    user_agent_token: str | None,
+    disallowed_header_directives: set[str] | None,
+    resolve: Resolver = socket.getaddrinfo,
+) -> tuple[int, io.BytesIO | None, str | None]:
+    """In place of img2dataset's `download_image_with_retry`: (key, picture, None) or (key, None, message).
+
+    A refusal is final; other failures are tried again, all within one allowance. `timeout` is in seconds.
+    """
+    key, url = row
+    headers = {"User-Agent": _user_agent(user_agent_token)}
+    allowance, message = Allowance(limits, timeout), None
+    for _ in range(retries + 1):
+        try:
+            with opened(url, headers, allowance, resolve) as response:
+                if disallowed_header_directives and downloader.is_disallowed(
+                    response.headers, user_agent_token, disallowed_header_directives
+                ):
+                    return key, None, OPTED_OUT
+                body = read_body(response, limits)
+            check_picture(body, max_pixels)
+            return key, io.BytesIO(body), None
+        except Refusal as refusal:
+            return key, None, str(refusal)
+        except Exception as error:  # whatever it is, it is this row's and not the shard's
+            message = str(error)[:MAX_DETAIL_CHARS]
+    return key, None, message
+
+
+def _user_agent(token: str | None) -> str:
+    """img2dataset's."""
+    suffix = f" (compatible; {token}; +https://github.com/rom1504/img2dataset)" if token else ""
+    return USER_AGENT + suffix
+
+
+class GuardedDownloader(downloader.Downloader):
+    """img2dataset's worker for a shard, with our way to fetch; it is pickled into worker processes."""
+
+    def __init__(self, limits: FetchLimits, max_pixels: int, **settings: Any):
+        super().__init__(**settings)
+        self.limits = limits
+        self.max_pixels = max_pixels
+
+    def __call__(self, row: tuple) -> tuple[bool, tuple]:
+        """Download one shard."""
+        fetch = functools.partial(download_picture, self.limits, self.max_pixels)
+        with _replaced(downloader, "download_image_with_retry", fetch):
+            return super().__call__(row)
+
+
+@contextlib.contextmanager
+def guarded(limits: FetchLimits, max_pixels: int) -> Iterator[None]:
+    """While this is open, img2dataset's `download` fetches within the limits, whatever its distributor.
+
+    Worker processes started here also have OpenCV refuse larger pictures, should its reading of a header
+    differ from ours.
+    """
+    ours = functools.partial(GuardedDownloader, limits, max_pixels)
+    # Albumentations, which img2dataset imports, would ask a server for its newest version in each worker.
+    settings = {OPENCV_MAX_PIXELS: str(max_pixels), "NO_ALBUMENTATIONS_UPDATE": "1"}
+    with _replaced(main, "Downloader", ours), _environment(settings):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """An attribute has another value while this is open."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for the processes that are started while this is open."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
