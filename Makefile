@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 run: $(READY) ## Run the whole pipeline on the demo corpus (about 9 minutes on 2 cores)
 	@$(DCCLIP) run --recipe demo --root $(ROOT) $(ARGS)
 
-smoke: $(READY) ## Run the whole pipeline made tiny (under 2 minutes)
+smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 	@$(DCCLIP) run --recipe smoke --root $(ROOT)/smoke $(ARGS)
 
 test: $(READY) ## Run the tests

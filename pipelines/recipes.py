@@ -135,7 +135,7 @@ SMOKE_TUNING = LitTuning(networks=("efficientnet-lite0",), image_size=96, hidden
 
 
 def smoke() -> Recipe:
-    """The demo made tiny: every step for real, in under two minutes; what the tests run."""
+    """The demo made tiny: every step for real, in about three minutes; what the tests run."""
     base = demo()
     student = replace(
         NANO,
