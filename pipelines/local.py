@@ -164,9 +164,8 @@ def keep_freed_memory() -> None:
 
 
 def keep_to_this_machine() -> None:
-    """No proxy for the demo's own server, and no look-up of new versions by a library of img2dataset's."""
+    """No proxy between the engines that talk to each other on loopback."""
     os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 
 def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folder: Path) -> None:

@@ -92,9 +92,8 @@ def inherit(student: Student, job: TrainingJob) -> None:
     """Give a new student the weights that its shape asks for."""
     if job.shape.inherit_image:
         inherit_image_tower(student, job.shape.inherit_image)
-    known = data.known_vectors(job.embedded, job.width) if job.shape.inherit_text else {}
-    if known:
-        inherit_token_embeddings(student, known)
+    if job.shape.inherit_text:
+        inherit_token_embeddings(student, data.known_vectors(job.embedded, job.width))
 
 
 def run_phase(run: PhaseRun, batches: BatchSource, job: TrainingJob, session: Session) -> None:
