@@ -24,8 +24,8 @@ def align(
     config: AlignStudent, place: Path, engines: dict, embedded: Path, selection: Path, distilled: Path
 ) -> dict:
     """Go on from stage 1's student and write the final one to `place/student`."""
+    from training.job import STUDENT, TrainingJob
     from training.run import train_student
-    from training.worker import STUDENT, TrainingJob
 
     job = TrainingJob(
         step="align_student",

@@ -25,9 +25,9 @@ class DistillStudent:
 def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, selection: Path) -> dict:
     """Train the tokenizer, then the student, and write it to `place/student`."""
     from training.data import read_selection, training_texts
+    from training.job import TrainingJob
     from training.run import train_student
     from training.tokenizer import train_tokenizer
-    from training.worker import TrainingJob
 
     texts = training_texts(embedded, read_selection(selection))
     shape = config.student

@@ -22,8 +22,8 @@ class ExportStudent:
 def export(config: ExportStudent, place: Path, engines: dict, student: Path) -> dict:
     """Write `image.onnx` and `text.onnx`, and fail when they disagree with torch."""
     from training.export import compare_on_exam, export_towers
+    from training.job import STUDENT
     from training.student import load_student
-    from training.worker import STUDENT
 
     trained = load_student(student / STUDENT)
     export_towers(trained, place)

@@ -23,7 +23,7 @@ def register(
 ) -> dict:
     """Register the student with its ONNX pair, report and figures."""
     from training import registry
-    from training.worker import STUDENT
+    from training.job import STUDENT
 
     figures = read_json(results / "results.json")
     accuracy = {lang: figures["models"]["student"][lang]["top1"] for lang in ("zh", "en")}

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -17,8 +18,16 @@ def tree_bytes() -> int:
     return total
 
 
+# The kernel walks every page of a process to share them out: tens of milliseconds for a large tree.
+MAX_SHARE = 0.02
+
+
 class PeakMemory:
-    """Samples `tree_bytes` in a thread; `.megabytes` holds the largest seen so far."""
+    """Samples `tree_bytes` in a thread; `.megabytes` holds the largest seen so far.
+
+    A sample is taken every `every_seconds`, or less often where samples would take more than `MAX_SHARE`
+    of a core.
+    """
 
     def __init__(self, every_seconds: float = 1.0):
         self.megabytes = 0.0
@@ -26,8 +35,11 @@ class PeakMemory:
         self._stop = threading.Event()
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._every_seconds):
+        pause = self._every_seconds
+        while not self._stop.wait(pause):
+            start = time.thread_time()
             self.megabytes = max(self.megabytes, tree_bytes() / 2**20)
+            pause = max(self._every_seconds, (time.thread_time() - start) / MAX_SHARE)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator["PeakMemory"]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from training import zero_shot
+from training.job import STUDENT, read_curve
 from training.report import Example, FunnelStage, ReportContent
 from training.student import load_student
 from training.teacher import load_teacher
-from training.worker import STUDENT, read_curve
 
 
 def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples: int) -> tuple[dict, list]:

@@ -1,10 +1,13 @@
-"""A training step from outside: a Ray session, the workers, the loss curve and what came of it."""
+"""A training step from outside: a Ray session, the workers, the loss curve and what came of it.
+
+Torch and transformers are imported by the workers alone: here they would cost seconds and do nothing.
+"""
 
 from dataclasses import replace
 
-from training.ray_edge import fit, num_devices, ray_session
-from training.student import load_student
-from training.worker import STUDENT, TrainingJob, announce, read_curve, train
+from infra.store import read_json
+from training.job import SUMMARY, TrainingJob, announce, read_curve
+from training.ray_edge import Session, fit, num_devices, ray_session
 
 
 def train_student(job: TrainingJob, ray_address: str, num_workers: int, use_gpu: bool) -> dict:
@@ -13,13 +16,17 @@ def train_student(job: TrainingJob, ray_address: str, num_workers: int, use_gpu:
     with ray_session(ray_address):
         threads = max(1, num_devices(use_gpu=False) // num_workers)
         fit(
-            train,
+            _work,
             replace(job, num_threads=threads),
             num_workers=num_workers,
             use_gpu=use_gpu,
             place=job.place,
         )
-    curve = read_curve(job.place)
-    student = load_student(job.place / STUDENT)
-    last = {point["phase"]: point["loss"] for point in curve}
-    return {"parameters": student.num_parameters, "last_loss": last}
+    last = {point["phase"]: point["loss"] for point in read_curve(job.place)}
+    return {**read_json(job.place / SUMMARY), "last_loss": last}
+
+
+def _work(job: TrainingJob, session: Session) -> None:
+    from training.worker import train
+
+    train(job, session)

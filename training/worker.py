@@ -9,46 +9,23 @@ import itertools
 import json
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from infra.console import say, track
+from infra.console import track
+from infra.store import write_json
 from training import data
 from training.inherit import inherit_image_tower, inherit_token_embeddings
+from training.job import CURVE, STUDENT, SUMMARY, TrainingJob
 from training.loop import BatchSource, PhaseRun
 from training.ray_edge import Session
-from training.settings import Phase, StudentShape
+from training.settings import Phase
 from training.student import Student, build_student, load_student
 from training.tokenizer import load_tokenizer
 
 CHECKPOINT = "checkpoint.pt"
-CURVE = "curve.jsonl"
-STUDENT = "student"
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """A training step: where its data are, where it writes, what it starts from, its phases.
-
-    `start` is a student's directory, or None for random weights of `shape` with the tokenizer in
-    `tokenizer`. `num_threads` is for each worker.
-    """
-
-    step: str
-    embedded: Path
-    selection: Path
-    place: Path
-    width: int
-    phases: tuple[Phase, ...]
-    shape: StudentShape | None = None
-    start: Path | None = None
-    tokenizer: Path | None = None
-    seed: int = 0
-    checkpoint_seconds: float = 60.0
-    num_threads: int = 1
 
 
 def train(job: TrainingJob, session: Session) -> None:
@@ -74,6 +51,7 @@ def train(job: TrainingJob, session: Session) -> None:
     if session.rank == 0:
         student.model.cpu()
         student.save(job.place / STUDENT)
+        write_json(job.place / SUMMARY, {"parameters": student.num_parameters})
 
 
 def open_student(job: TrainingJob) -> Student:
@@ -150,20 +128,3 @@ def save_checkpoint(run: PhaseRun, session: Session) -> None:
 def read_checkpoint(folder: Path | None) -> dict | None:
     """The state of an interrupted run, None for a fresh one."""
     return torch.load(folder / CHECKPOINT, weights_only=True) if folder else None
-
-
-def announce(job: TrainingJob) -> None:
-    """Say what is about to be trained."""
-    for phase in job.phases:
-        towers = " and ".join(phase.towers)
-        say(
-            job.step,
-            f"{phase.name}: {towers} tower, {phase.num_steps} steps of {phase.batch_size} {phase.data}",
-        )
-
-
-def read_curve(place: Path) -> list[dict]:
-    """Points of the loss curve in order; a step that was repeated after a restart counts once."""
-    points = [json.loads(line) for line in (place / CURVE).read_text().splitlines()]
-    latest = {(point["phase"], point["step"]): point for point in points}
-    return list(latest.values())

@@ -7,10 +7,10 @@ import pytest
 import torch
 from toy_training import TINY, WIDTH, tiny_student
 
+from training.job import TrainingJob, read_curve
 from training.run import train_student
 from training.settings import Phase
 from training.student import load_student
-from training.worker import TrainingJob, read_curve
 
 PHASES = (
     Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 3, 8, 1e-3),

@@ -6,8 +6,9 @@ import pytest
 import torch
 from toy_training import TINY, WIDTH, tiny_student
 
+from training.job import TrainingJob, announce, read_curve
 from training.settings import Phase
-from training.worker import TrainingJob, announce, on_device, open_student, read_checkpoint, read_curve
+from training.worker import on_device, open_student, read_checkpoint
 
 
 def job_at(place, **settings) -> TrainingJob:

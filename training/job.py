@@ -1,0 +1,51 @@
+"""A training step as a value, and the files it leaves: what steps know of training without its libraries."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.console import say
+from training.settings import Phase, StudentShape
+
+CURVE = "curve.jsonl"
+STUDENT = "student"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training step: where its data are, where it writes, what it starts from, its phases.
+
+    `start` is a student's directory, or None for random weights of `shape` with the tokenizer in
+    `tokenizer`. `num_threads` is for each worker.
+    """
+
+    step: str
+    embedded: Path
+    selection: Path
+    place: Path
+    width: int
+    phases: tuple[Phase, ...]
+    shape: StudentShape | None = None
+    start: Path | None = None
+    tokenizer: Path | None = None
+    seed: int = 0
+    checkpoint_seconds: float = 60.0
+    num_threads: int = 1
+
+
+def announce(job: TrainingJob) -> None:
+    """Say what is about to be trained."""
+    for phase in job.phases:
+        towers = " and ".join(phase.towers)
+        say(
+            job.step,
+            f"{phase.name}: {towers} tower, {phase.num_steps} steps of {phase.batch_size} {phase.data}",
+        )
+
+
+def read_curve(place: Path) -> list[dict]:
+    """Points of the loss curve in order; a step that was repeated after a restart counts once."""
+    points = [json.loads(line) for line in (place / CURVE).read_text().splitlines()]
+    latest = {(point["phase"], point["step"]): point for point in points}
+    return list(latest.values())
