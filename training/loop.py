@@ -1,7 +1,8 @@
 """The training loop of one phase on one worker: batches, objective, gradients, schedule, checkpoints.
 
 It knows neither Ray nor the terms of the objective. Workers are joined by torch.distributed: gradients are
-averaged by DistributedDataParallel, and `gather` shows contrasts the rows of all workers.
+averaged by DistributedDataParallel (the token table's by training.token_gradients), and `gather` shows
+contrasts the rows of all workers.
 """
 
 import math
@@ -15,6 +16,7 @@ from training import data
 from training.objectives import Context, check_terms, evaluate_terms
 from training.settings import Phase
 from training.student import image_vectors, learning_parameters, text_vectors
+from training.token_gradients import TokenGradients
 
 
 class Towers(nn.Module):
@@ -79,9 +81,14 @@ class PhaseRun:
             parameter.requires_grad_(name in learning)
         self.parameters = list(learning.values())
         self.optimizer = make_optimizer(learning, self.phase)
-        towers = Towers(self.model)
-        joined = dist.is_initialized() and dist.get_world_size() > 1
-        self.towers = nn.parallel.DistributedDataParallel(towers) if joined else towers
+        self.towers = Towers(self.model)
+        self.token_gradients = None
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            self.token_gradients = TokenGradients(self.towers)
+            # Buffers are batch statistics, and rank 0's are the ones that are kept: nobody waits for them.
+            self.towers = nn.parallel.DistributedDataParallel(
+                self.towers, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
 
     def state(self) -> dict:
         """Everything that a resumed run needs, as tensors and numbers."""
@@ -113,6 +120,8 @@ class PhaseRun:
             raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.token_gradients:
+            self.token_gradients.average(batch)
         nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
         self.optimizer.step()
         self.step += 1
