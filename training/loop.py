@@ -13,7 +13,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training import data
+from training.accumulation import accumulate
 from training.objectives import Context, check_terms, evaluate_terms
+from training.patch_dropout import add_patch_dropout
 from training.settings import Phase
 from training.student import image_vectors, learning_parameters, text_vectors
 from training.token_gradients import TokenGradients
@@ -22,13 +24,23 @@ from training.token_gradients import TokenGradients
 class Towers(nn.Module):
     """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, precision: str = "float32"):
         super().__init__()
         self.model = model
+        self.bf16 = precision == "bf16"
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
-        """`image`, `zh`, `en`, `text`: those whose input is in the batch; and `scale`."""
-        given = {"scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
+        """`image`, `zh`, `en`, `text`: those whose input is in the batch, float32; and `scale`."""
+        device = self.model.temperature.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
+            given = self._vectors(batch)
+        # The unit length of a bf16 vector is off by some thousandths.
+        if self.bf16:
+            given = {name: nn.functional.normalize(item.float(), dim=1) for name, item in given.items()}
+        return {**given, "scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
+
+    def _vectors(self, batch: dict) -> dict[str, Tensor]:
+        given = {}
         if "pixels" in batch:
             given["image"] = image_vectors(self.model, batch["pixels"])
         for name in ("zh", "en", "text"):
@@ -81,7 +93,10 @@ class PhaseRun:
             parameter.requires_grad_(name in learning)
         self.parameters = list(learning.values())
         self.optimizer = make_optimizer(learning, self.phase)
-        self.towers = Towers(self.model)
+        self.patch_dropout = add_patch_dropout(self.model, self.phase.patch_dropout)
+        self.towers = Towers(self.model, self.phase.precision)
+        if self.phase.compile:
+            self.towers.compile(dynamic=True)
         self.token_gradients = None
         if dist.is_initialized() and dist.get_world_size() > 1:
             self.token_gradients = TokenGradients(self.towers)
@@ -112,17 +127,13 @@ class PhaseRun:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        given = self.towers(batch)
-        loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
-        # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
-        loss = loss + 0.0 * given["scale"]
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        given, loss, terms = self._backward(batch)
         if self.token_gradients:
             self.token_gradients.average(batch)
-        nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"{self.phase.name}: gradients are {norm.item()} at step {self.step}")
         self.optimizer.step()
         self.step += 1
         return {
@@ -131,6 +142,27 @@ class PhaseRun:
             "learning_rate": rate,
             "scale": float(given["scale"].detach()),
         }
+
+    def _backward(self, batch: dict) -> tuple[dict[str, Tensor], Tensor, dict[str, float]]:
+        """Gradients of a batch: (what the towers gave, the loss, its terms)."""
+        if self.phase.micro_batches > 1:
+            return accumulate(self.towers, batch, self.phase.micro_batches, self._objective)
+        given = self.towers(batch)
+        loss, terms = self._objective(given, batch)
+        loss.backward()
+        return given, loss, terms
+
+    def _objective(self, given: dict[str, Tensor], batch: dict) -> tuple[Tensor, dict[str, float]]:
+        loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
+        # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
+        return loss + 0.0 * given["scale"], terms
+
+    def close(self) -> None:
+        """Leave the model as the next phase expects it."""
+        for hook in self.patch_dropout:
+            hook.remove()
 
 
 class BatchSource:

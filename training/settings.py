@@ -53,6 +53,10 @@ class Phase:
     all workers together, `text_batch_size` those of texts beside pairs. `terms` are names of
     training/objectives.py with their weights. `augment` is the strength of the random shift and scale of
     images, 0 for none. `caption_share` of the rows of texts are captions.
+
+    `precision` is `float32` or `bf16` (autocast; weights, losses and gradients stay in float32).
+    `micro_batches` cuts a worker's rows to save memory, the contrast still sees all of them.
+    `patch_dropout` is the share of patches that a ViT leaves out. `compile` is torch.compile.
     """
 
     name: str
@@ -69,9 +73,17 @@ class Phase:
     text_batch_size: int = 64
     caption_share: float = 0.2
     num_anchors: int = 1024
+    precision: str = "float32"
+    micro_batches: int = 1
+    patch_dropout: float = 0.0
+    compile: bool = False
 
     def __post_init__(self):
         if not self.towers or set(self.towers) - {"image", "text"}:
             raise ValueError(f"phase {self.name!r}: towers are image and text, not {self.towers}")
         if self.data not in ("pairs", "texts", "both"):
             raise ValueError(f"phase {self.name!r}: data is pairs, texts or both, not {self.data!r}")
+        if self.precision not in ("float32", "bf16"):
+            raise ValueError(f"phase {self.name!r}: precision is float32 or bf16, not {self.precision!r}")
+        if self.micro_batches < 1 or not 0 <= self.patch_dropout < 1:
+            raise ValueError(f"phase {self.name!r}: micro_batches from 1, patch_dropout in [0, 1)")
