@@ -9,14 +9,7 @@ import pytest
 from PIL import Image
 
 from spark_jobs.drop_samples import sample_drops, thumbnails, with_captions, write_samples
-from spark_jobs.session import spark_session
 from training.shards import write_shard
-
-
-@pytest.fixture(scope="module")
-def spark():
-    with spark_session("test_drop_samples", "local[1]") as session:
-        yield session
 
 
 def table(path, rows: list[dict]):
