@@ -2,8 +2,8 @@
 
 The files are cut into units (a shard, or a part of one where shards are few). Each epoch shuffles the units
 and deals them out to the workers; a worker reads a window of its units at a time and shuffles the rows in
-it. So memory holds a window or two, the order is a function of seed, rank and place alone, and a resumed run
-goes on at any place without reading what came before it. Workers go round their own units: one with fewer
+it, while a thread reads the next one. So memory holds two windows or three, the order is a function of seed,
+rank and place alone, and a resumed run goes on at any place without reading what came before it. Workers go round their own units: one with fewer
 rows begins its next epoch earlier, and nobody waits.
 
 Left out on purpose: what a row is. `load(unit)` gives the rows of a unit, and says what it could not read.
@@ -11,6 +11,7 @@ Left out on purpose: what a row is. `load(unit)` gives the rows of a unit, and s
 
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,13 +81,18 @@ class Stream:
         self.units, self.load, self.window = units, load, window
         # Fewer units than workers: two workers then share one, in different orders.
         self.rank, self.world, self.seed = rank, min(world, len(units)), seed
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="windows")
+        self._start_over()
+
+    def _start_over(self) -> None:
         self._loaded: list[_Window] = []
+        self._ahead: Future | None = None
         self._coming = self._windows()
 
     def rows(self, first: int, number: int) -> list:
         """The rows from place `first` of the sequence on."""
         if self._loaded and first < self._loaded[0].first:
-            self._loaded, self._coming = [], self._windows()
+            self._start_over()
         self._loaded = [window for window in self._loaded if window.end > first]
         while not self._loaded or self._loaded[-1].end < first + number:
             self._load_next(first)
@@ -97,12 +103,17 @@ class Stream:
 
     def _load_next(self, wanted: int) -> None:
         """Load the next window that reaches `wanted`; the ones before it are passed over unread."""
-        for first, units, order_seed in self._coming:
-            expected = sum(unit.num_rows for unit in units)
-            if first + expected > wanted:
-                rows = self._read(units) or self._stand_in(first)
-                self._loaded.append(_Window(first, rows, _permutation(expected, order_seed)))
-                return
+        window = self._ahead.result() if self._ahead else None
+        while window is None or window.end <= wanted:
+            first, units, order_seed = next(self._coming)
+            if first + _expected(units) > wanted:
+                window = self._open(first, units, order_seed)
+        self._loaded.append(window)
+        self._ahead = self._reader.submit(self._open, *next(self._coming))
+
+    def _open(self, first: int, units: list[Unit], order_seed: int) -> _Window:
+        rows = self._read(units) or self._stand_in(first)
+        return _Window(first, rows, _permutation(_expected(units), order_seed))
 
     def _read(self, units: list[Unit]) -> list:
         return [row for unit in units for row in self.load(unit)]
@@ -128,7 +139,11 @@ class Stream:
             for number, start in enumerate(range(0, len(own), self.window)):
                 units = own[start : start + self.window]
                 yield first, units, ((self.seed * 1_009 + epoch) * 1_009 + number) * 1_009 + self.rank
-                first += sum(unit.num_rows for unit in units)
+                first += _expected(units)
+
+
+def _expected(units: list[Unit]) -> int:
+    return sum(unit.num_rows for unit in units)
 
 
 def _permutation(number: int, seed: int) -> list[int]:

@@ -78,7 +78,8 @@ def test_only_windows_that_are_needed_are_read():
 
     stream = make(reader=watched, window=1)
     stream.rows(1_000, 1)
-    assert len(seen) == 1
+    # The one that is needed, and the next one ahead of its use.
+    assert len(seen) <= 2
     assert len(stream._loaded) == 1
 
 
