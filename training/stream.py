@@ -3,8 +3,8 @@
 The files are cut into units (a shard, or a part of one where shards are few). Each epoch shuffles the units
 and deals them out to the workers; a worker reads a window of its units at a time and shuffles the rows in
 it, while a thread reads the next one. So memory holds two windows or three, the order is a function of seed,
-rank and place alone, and a resumed run goes on at any place without reading what came before it. Workers go round their own units: one with fewer
-rows begins its next epoch earlier, and nobody waits.
+rank and place alone, and a resumed run goes on at any place without reading what came before it. Workers go
+round their own units: one with fewer rows begins its next epoch earlier, and nobody waits.
 
 Left out on purpose: what a row is. `load(unit)` gives the rows of a unit, and says what it could not read.
 """
