@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from training import data
 from training.objectives import Context, check_terms, evaluate_terms
+from training.objectives.feature_maps import watched_map
+from training.objectives.helpers import Helpers, keep_in_range
+from training.objectives.inputs import PairInputs
 from training.settings import Phase
 from training.student import image_vectors, learning_parameters, text_vectors
 from training.token_gradients import TokenGradients
@@ -22,13 +25,21 @@ from training.token_gradients import TokenGradients
 class Towers(nn.Module):
     """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, adapter: nn.Module | None = None):
         super().__init__()
         self.model = model
+        self.adapter = adapter
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
-        """`image`, `zh`, `en`, `text`: those whose input is in the batch; and `scale`."""
-        given = {"scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
+        """`image`, `zh`, `en`, `text`: those whose input is in the batch; `scale`; `image_map` if adapted."""
+        if self.adapter is None:
+            return self._vectors(batch)
+        with watched_map(self.model.vision_model) as maps:
+            given = self._vectors(batch)
+        return {**given, "image_map": self.adapter(maps[0])}
+
+    def _vectors(self, batch: dict) -> dict[str, Tensor]:
+        given = {"scale": 1 / self.model.temperature}
         if "pixels" in batch:
             given["image"] = image_vectors(self.model, batch["pixels"])
         for name in ("zh", "en", "text"):
@@ -77,11 +88,17 @@ class PhaseRun:
     def __post_init__(self):
         check_terms(self.phase.terms)
         learning = learning_parameters(self.model, self.phase.towers)
+        if self.phase.locked:
+            learning["temperature"] = self.model.temperature
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in learning)
+        self._train_locked_towers(False)
+        self.helpers = Helpers(self.phase, self.model)
+        learning |= self.helpers.parameters()
         self.parameters = list(learning.values())
         self.optimizer = make_optimizer(learning, self.phase)
-        self.towers = Towers(self.model)
+        self.towers = self.bare_towers = Towers(self.model, self.helpers.adapter)
+        self.helpers.begin(self.towers)
         self.token_gradients = None
         if dist.is_initialized() and dist.get_world_size() > 1:
             self.token_gradients = TokenGradients(self.towers)
@@ -90,6 +107,15 @@ class PhaseRun:
                 self.towers, broadcast_buffers=False, gradient_as_bucket_view=True
             )
 
+    def _train_locked_towers(self, mode: bool) -> None:
+        modules = {"image": self.model.vision_model, "text": self.model.text_model}
+        for name in self.phase.locked:
+            modules[name].train(mode)
+
+    def close(self) -> None:
+        """Leave the model as the next phase expects it."""
+        self._train_locked_towers(True)
+
     def state(self) -> dict:
         """Everything that a resumed run needs, as tensors and numbers."""
         return {
@@ -97,6 +123,7 @@ class PhaseRun:
             "step": self.step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "helpers": self.helpers.state(),
         }
 
     def restore(self, state: dict) -> None:
@@ -104,6 +131,7 @@ class PhaseRun:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.helpers.restore(state["helpers"])
 
     def take_step(self, batch: dict) -> dict[str, float]:
         """One update; returns the loss, its terms, the learning rate and the scale."""
@@ -112,6 +140,7 @@ class PhaseRun:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        batch = self.helpers.add_targets(batch)
         given = self.towers(batch)
         loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
         # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
@@ -124,6 +153,8 @@ class PhaseRun:
             self.token_gradients.average(batch)
         nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
         self.optimizer.step()
+        keep_in_range(self.model.temperature)
+        self.helpers.follow(self.bare_towers)
         self.step += 1
         return {
             "loss": float(loss.detach()),
@@ -139,6 +170,7 @@ class BatchSource:
     def __init__(self, phase: Phase, pairs: data.Pairs, texts: data.Texts, tokenizer, seed: int, world: int):
         self.phase, self.pairs, self.texts = phase, pairs, texts
         self.tokenizer, self.seed, self.world = tokenizer, seed, world
+        self.inputs = PairInputs(phase, pairs, tokenizer, seed)
 
     def __call__(self, step: int) -> dict:
         """The batch of a step; see `Context` for its names."""
@@ -156,8 +188,10 @@ class BatchSource:
 
     def _pairs(self, step: int) -> dict:
         per_worker = max(1, self.phase.batch_size // self.world)
-        rows = data.rows_of_step(len(self.pairs), per_worker, step, self.seed)
-        batch = data.pair_batch(self.pairs, rows, self.tokenizer, self.phase.towers)
+        rows = self.inputs.rows(step, per_worker)
+        towers = (*self.phase.towers, *self.phase.locked)
+        batch = data.pair_batch(self.pairs, rows, self.tokenizer, towers)
+        batch = self.inputs.complete(batch, rows, step)
         chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         if "pixels" in batch:
             batch["pixels"] = data.augment(batch["pixels"], self.phase.augment, chance)

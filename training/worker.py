@@ -48,6 +48,7 @@ def train(job: TrainingJob, session: Session) -> None:
             run.restore(state)
         batches = BatchSource(phase, pairs, texts, student.tokenizer, seed, session.world)
         run_phase(run, batches, job, session)
+        run.close()
     if session.rank == 0:
         student.model.cpu()
         student.save(job.place / STUDENT)
