@@ -10,7 +10,7 @@ from training.settings import Phase
 
 def run(options: argparse.Namespace) -> str:
     """Train and examine the recipe's variants; returns their tables, which are in ROOT/ablation too."""
-    from training import ablation
+    from training import ablation, variants
 
     recipe, root = choose_recipe(options.recipe, dict(options.set)), options.root.resolve()
     try:
@@ -22,9 +22,9 @@ def run(options: argparse.Namespace) -> str:
         tuple(shortened(phase, options.steps) for phase in step.phases)
         for step in (recipe.distill_student, recipe.align_student)
     ]
-    variants = ablation.claim_variants(shape, *stages)
-    variants += ablation.technique_variants(shape, *stages, sources.teacher)
-    chosen = [item for item in variants if options.only in item.name or item.name == ablation.BASELINE]
+    known = variants.claim_variants(shape, *stages)
+    known += variants.technique_variants(shape, *stages, sources.teacher)
+    chosen = [item for item in known if options.only in item.name or item.name == variants.BASELINE]
     return ablation.run_ablation(chosen, sources, options.seeds, root / "ablation")
 
 

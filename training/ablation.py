@@ -9,7 +9,7 @@ so an interrupted table goes on where it was.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,22 +25,12 @@ from training.loop import BatchSource, PhaseRun
 from training.settings import Phase, StudentShape
 from training.student import Student, build_student
 from training.tokenizer import load_tokenizer
-from training.worker import open_student
+from training.variants import BASELINE, Variant
+from training.worker import on_device, open_student
 
 RESULTS = "results.json"
 TABLE = "ablation.md"
-BASELINE = "both stages"
 LANGUAGES = ("en", "zh")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A way to train: its name, the table it belongs to, the student's shape and its phases in order."""
-
-    name: str
-    table: str
-    shape: StudentShape
-    phases: tuple[Phase, ...]
 
 
 @dataclass(frozen=True)
@@ -77,101 +67,6 @@ def newest(store: Path, step: str) -> Path:
     return done[-1].parent
 
 
-def claim_variants(
-    shape: StudentShape, stage1: tuple[Phase, ...], stage2: tuple[Phase, ...]
-) -> list[Variant]:
-    """The paper's claim that both stages are needed, in four rows of as many steps in all.
-
-    Without stage 1 the contrast is alone and at stage 1's pace: stage 2's own is that of a finishing touch.
-    """
-    rate = min(phase.learning_rate for phase in stage1)
-    steps = sum(phase.num_steps for phase in (*stage1, *stage2))
-    alone = replace(stage2[0], data="pairs", terms={"contrastive": 1.0}, num_steps=steps, learning_rate=rate)
-    untaught = replace(shape, inherit_image="", inherit_text=False)
-    table = "Are both stages needed?"
-    return [
-        Variant(BASELINE, table, shape, (*stage1, *stage2)),
-        Variant("stage 1 only", table, shape, stage1),
-        Variant("stage 2 only, inherited start", table, shape, (alone,)),
-        Variant("from scratch, no teacher", table, untaught, (alone,)),
-    ]
-
-
-def technique_variants(
-    shape: StudentShape, stage1: tuple[Phase, ...], stage2: tuple[Phase, ...], teacher: Path | None
-) -> list[Variant]:
-    """The recipe with one technique more, less or exchanged."""
-    changes1 = {
-        "SmoothL1 instead of cosine": lambda phase: exchange(
-            phase, {"image_feature": "image_smooth_l1", "text_feature": "text_smooth_l1"}
-        ),
-        "no affinity": lambda phase: without(phase, "image_affinity", "text_affinity"),
-        "Chinese text to English vectors too": _cross_lingual,
-        "feature maps added": lambda phase: _with_maps(phase, teacher, phase.terms),
-        "feature maps alone (the paper's form)": lambda phase: _with_maps(phase, teacher, {}),
-    }
-    weight = max(stage2[0].terms.get("contrastive", 0.0), 0.1)
-    changes2 = {
-        "hard targets (plain InfoNCE)": lambda phase: exchange(phase, {"contrastive": "plain_contrastive"}),
-        "momentum distillation (ALBEF)": lambda phase: exchange(
-            phase, {"contrastive": "momentum_contrastive"}
-        ),
-        "noise-aware targets (NLIP)": lambda phase: exchange(
-            phase, {"contrastive": "noise_aware_contrastive"}
-        ),
-        "grouped hard negatives (GRIT-VLP)": lambda phase: replace(phase, group_window=16),
-        "code-mixed captions": lambda phase: replace(phase, code_mix=0.3),
-        "translation contrast (InfoXLM)": lambda phase: plus(phase, translation_contrastive=weight),
-        "affinity of both towers (TinyCLIP)": lambda phase: plus(phase, affinity=1.0),
-        "image tower locked (LiT)": _locked_image,
-        "no stage-1 terms": lambda phase: without(phase, "image_feature", "text_feature"),
-    }
-    first = [
-        Variant(name, "Stage 1: one change", shape, (*map(change, stage1), *stage2))
-        for name, change in changes1.items()
-    ]
-    second = [
-        Variant(name, "Stage 2: one change", shape, (*stage1, *map(change, stage2)))
-        for name, change in changes2.items()
-    ]
-    return first + second
-
-
-def exchange(phase: Phase, names: dict[str, str]) -> Phase:
-    """The phase with terms renamed, at their weights."""
-    return replace(phase, terms={names.get(name, name): weight for name, weight in phase.terms.items()})
-
-
-def without(phase: Phase, *names: str) -> Phase:
-    """The phase with fewer terms."""
-    return replace(phase, terms={name: weight for name, weight in phase.terms.items() if name not in names})
-
-
-def plus(phase: Phase, **terms: float) -> Phase:
-    """The phase with more terms."""
-    return replace(phase, terms={**phase.terms, **terms})
-
-
-def _cross_lingual(phase: Phase) -> Phase:
-    """A text phase that sees pairs beside its texts, as translations are there."""
-    if phase.towers != ("text",):
-        return phase
-    pairs = max(2, phase.batch_size // 4)
-    mixed = replace(phase, data="both", batch_size=pairs, text_batch_size=phase.batch_size - pairs)
-    return plus(mixed, cross_lingual_feature=0.5)
-
-
-def _with_maps(phase: Phase, teacher: Path | None, terms: dict[str, float]) -> Phase:
-    """An image phase taught feature maps beside `terms`."""
-    if phase.towers != ("image",):
-        return phase
-    return replace(phase, terms={**terms, "feature_map": 1.0}, online_teacher=str(teacher))
-
-
-def _locked_image(phase: Phase) -> Phase:
-    return replace(without(phase, "image_feature"), towers=("text",), locked=("image",))
-
-
 class Laboratory:
     """Trains and examines variants; keeps what several of them need."""
 
@@ -183,6 +78,7 @@ class Laboratory:
         self.pairs = data.read_pairs(sources.embedded, selection, shape.image_size, self.width)
         self.texts = data.read_texts(sources.embedded, self.pairs, self.width)
         self.exam = zero_shot.read_exam(sources.exam)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.states: dict[str, dict] = {}
         self.seconds: dict[str, float] = {}
 
@@ -212,13 +108,14 @@ class Laboratory:
         before = self._trained(shape, phases[:-1], seed)
         student, phase = self._student(shape, seed), phases[-1]
         student.model.load_state_dict(before)
+        student.model.to(self.device)
         own_seed = seed * 1_009 + (len(phases) - 1) * 101
         start = time.monotonic()
         run = PhaseRun(phase, student.model, own_seed)
         batches = BatchSource(phase, self.pairs, self.texts, self.tokenizer, own_seed, world=1)
         for step in range(phase.num_steps):
             torch.manual_seed(own_seed * 1_000_003 + step)
-            run.take_step(batches(step))
+            run.take_step(on_device(batches(step), self.device))
             self.bar(phase.name)
         run.close()
         self.seconds[_key(shape, phases, seed)] = time.monotonic() - start
@@ -243,58 +140,61 @@ def _key(shape: StudentShape, phases: tuple[Phase, ...], seed: int) -> str:
 
 
 def _weights(student: Student) -> dict:
-    return {name: tensor.detach().clone() for name, tensor in student.model.state_dict().items()}
+    return {name: tensor.detach().cpu().clone() for name, tensor in student.model.state_dict().items()}
 
 
-def num_steps(variants: list[Variant], seeds: range) -> int:
-    """Steps to take, those of shared phases counted once."""
-    steps = {}
-    for variant in variants:
-        for seed in seeds:
-            for number, phase in enumerate(variant.phases):
-                steps[_key(variant.shape, variant.phases[: number + 1], seed)] = phase.num_steps
+def num_steps(waiting: list[tuple[Variant, int]]) -> int:
+    """Steps to take for (variant, seed), those of shared phases counted once."""
+    steps = {
+        _key(variant.shape, variant.phases[: number + 1], seed): phase.num_steps
+        for variant, seed in waiting
+        for number, phase in enumerate(variant.phases)
+    }
     return sum(steps.values())
 
 
 def run_ablation(variants: list[Variant], sources: Sources, num_seeds: int, place: Path) -> str:
     """Train and examine all variants; returns the tables as Markdown, also in `place/ablation.md`."""
     place.mkdir(parents=True, exist_ok=True)
-    version = identity(
-        code_version("training.ablation"),
-        sources.embedded.name,
-        sources.selection.name,
-        fingerprint(sources.exam),
-    )
-    seeds = range(num_seeds)
-    results = read_json(place / RESULTS) if (place / RESULTS).exists() else {}
+    folders = [sources.embedded.name, sources.selection.name, fingerprint(sources.exam)]
+    version = identity(code_version("training.ablation"), folders)
+    runs = [(variant, seed) for seed in range(num_seeds) for variant in variants]
+    keys = {
+        (variant.name, seed): identity(version, _key(variant.shape, variant.phases, seed))
+        for variant, seed in runs
+    }
+    done = read_json(place / RESULTS) if (place / RESULTS).exists() else {}
+    waiting = [(variant, seed) for variant, seed in runs if keys[variant.name, seed] not in done]
+    for (variant, seed), result in _examined(waiting, sources, place):
+        done[keys[variant.name, seed]] = result
+        write_json(place / RESULTS, done)
+    found = {
+        variant.name: [done[keys[variant.name, seed]] for seed in range(num_seeds)] for variant in variants
+    }
+    text = tables(variants, found)
+    (place / TABLE).write_text(text)
+    return text
 
-    def result_key(variant: Variant, seed: int) -> str:
-        return identity(version, _key(variant.shape, variant.phases, seed))
 
-    waiting = [item for item in variants if any(result_key(item, seed) not in results for seed in seeds)]
-    with tqdm(total=num_steps(waiting, seeds), unit="step", desc="ablation", smoothing=0.1) as bar:
+def _examined(
+    waiting: list[tuple[Variant, int]], sources: Sources, place: Path
+) -> Iterator[tuple[tuple[Variant, int], dict]]:
+    """Results as they come, under a bar that counts steps."""
+    if not waiting:
+        return
+    with tqdm(total=num_steps(waiting), unit="step", desc="ablation", mininterval=1.0) as bar:
 
         def tick(phase: str) -> None:
             bar.set_postfix(phase=phase, refresh=False)
             bar.update()
 
-        laboratory = Laboratory(sources, variants[0].shape, place, tick) if waiting else None
-        for seed in seeds:
-            for variant in waiting:
-                key = result_key(variant, seed)
-                if key not in results:
-                    results[key] = {
-                        "variant": variant.name,
-                        "seed": seed,
-                        **laboratory.examine(variant, seed),
-                    }
-                    write_json(place / RESULTS, results)
-                    bar.write(_line(results[key]))
-            laboratory and laboratory.forget()
-    found = {variant.name: [results[result_key(variant, seed)] for seed in seeds] for variant in variants}
-    text = tables(variants, found)
-    (place / TABLE).write_text(text)
-    return text
+        laboratory = Laboratory(sources, waiting[0][0].shape, place, tick)
+        for number, (variant, seed) in enumerate(waiting):
+            if number and seed != waiting[number - 1][1]:
+                laboratory.forget()
+            result = {"variant": variant.name, "seed": seed, **laboratory.examine(variant, seed)}
+            bar.write(_line(result))
+            yield (variant, seed), result
 
 
 def _line(result: dict) -> str:

@@ -49,7 +49,7 @@ class StudentShape:
 class Phase:
     """A part of training: which towers learn, from what, by which weighted terms, at what pace.
 
-    A tower in `locked` runs and does not learn (LiT, arXiv 2111.07991), its batch statistics stay as they are.
+    A tower in `locked` runs and does not learn (LiT, arXiv 2111.07991), nor do its batch statistics move.
     `data` is `pairs`, `texts` (captions and text without images) or `both`. `batch_size` counts the rows of
     all workers together, `text_batch_size` those of texts beside pairs. `terms` are names of
     training/objectives.py with their weights. `augment` is the strength of the random shift and scale of

@@ -18,6 +18,8 @@ from transformers import PreTrainedTokenizerFast
 ENGLISH_WORD = re.compile(r"[A-Za-z]{2,}")
 HAN = re.compile(r"[\u3400-\u9fff]+")
 MIN_DICE = 0.5
+# Two words that met once may have met by chance.
+MIN_TOGETHER = 2
 MAX_CAPTIONS = 50_000
 EXCHANGED_SHARE = 0.5
 
