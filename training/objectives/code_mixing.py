@@ -55,17 +55,23 @@ def words(text: str, lang: str, tokenizer: PreTrainedTokenizerFast) -> list[Span
 
 def learn_lexicon(captions: Iterable[tuple[str, str]], tokenizer: PreTrainedTokenizerFast) -> Lexicon:
     """Read a lexicon off (Chinese, English) captions of the same images."""
-    found: dict[str, Counter] = {"zh": Counter(), "en": Counter()}
+    alone: Counter = Counter()
     together: Counter = Counter()
-    for caption in islice(captions, MAX_CAPTIONS):
-        sides = {
-            lang: {text[start:end].lower() for start, end in words(text, lang, tokenizer)}
-            for lang, text in zip(("zh", "en"), caption, strict=True)
-        }
-        for lang, items in sides.items():
-            found[lang].update(items)
-        together.update((zh, en) for zh in sides["zh"] for en in sides["en"])
-    dice = {(zh, en): 2 * count / (found["zh"][zh] + found["en"][en]) for (zh, en), count in together.items()}
+    entries = set()
+    for zh, en in islice(captions, MAX_CAPTIONS):
+        han = {zh[start:end] for start, end in chinese_words(zh, tokenizer)}
+        english = {en[start:end].lower() for start, end in english_words(en)}
+        met = [(one, other) for one in han for other in english]
+        alone.update(han | english)
+        together.update(met)
+        if len(met) == 1:
+            entries.add(met[0])
+    dice = {
+        pair: 2 * count / (alone[pair[0]] + alone[pair[1]])
+        for pair, count in together.items()
+        # What met once may have met by chance, but for captions of one word: those are a dictionary's.
+        if count > 1 or pair in entries
+    }
     return _best_partners({pair: value for pair, value in dice.items() if value >= MIN_DICE})
 
 
