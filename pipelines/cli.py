@@ -45,7 +45,7 @@ def try_image(options: argparse.Namespace) -> None:
 
 def ablate(options: argparse.Namespace) -> None:
     """Print what each training technique changes on a finished run."""
-    from pipelines.ablation import run
+    from pipelines.ablate import run
 
     print(run(options))
 

@@ -19,7 +19,7 @@ def noise_probability(scores: Tensor) -> Tensor:
     """How likely each pair (batch,) is noise: its part in the lower of two Gaussians over the scores."""
     from sklearn.mixture import GaussianMixture
 
-    if len(scores) < 2:
+    if len(scores.unique()) < 2:
         return torch.zeros_like(scores)
     column = scores.double().numpy()[:, None]
     mixture = GaussianMixture(2, random_state=0).fit(column)

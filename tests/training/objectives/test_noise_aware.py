@@ -14,13 +14,9 @@ def test_the_lower_of_two_groups_of_scores_is_noise():
     assert noise[20:].max() < 0.1
 
 
-@pytest.mark.parametrize("num", [0, 1])
-def test_too_few_scores_are_no_noise(num):
+@pytest.mark.parametrize("num", [0, 1, 10])
+def test_scores_that_do_not_differ_are_no_noise(num):
     assert noise_probability(torch.full((num,), 0.3)).tolist() == [0.0] * num
-
-
-def test_equal_scores_are_no_accident():
-    assert noise_probability(torch.full((10,), 0.3)).isfinite().all()
 
 
 def test_a_noisy_pair_pulls_less():
