@@ -1,4 +1,4 @@
-"""The command line: `dcclip run`, `dcclip compile`, `dcclip recipe`, `dcclip try`."""
+"""The command line: `dcclip run`, `dcclip compile`, `dcclip recipe`, `dcclip try`, `dcclip ablation`."""
 
 import argparse
 import dataclasses
@@ -43,6 +43,13 @@ def try_image(options: argparse.Namespace) -> None:
         print(f"{100 * score:5.1f}%  {label}")
 
 
+def ablate(options: argparse.Namespace) -> None:
+    """Print what each training technique changes on a finished run."""
+    from pipelines.ablate import run
+
+    print(run(options))
+
+
 def override(text: str) -> tuple[str, str]:
     """`a.b=value` as a pair."""
     name, equals, value = text.partition("=")
@@ -73,6 +80,13 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("image", type=Path)
     command.add_argument("labels", nargs="+", help="class names, Chinese or English")
     command.set_defaults(do=try_image)
+    command = commands.add_parser(
+        "ablation", parents=[root, recipe], help="what each training technique changes, on a finished run"
+    )
+    command.add_argument("--seeds", type=int, default=3, help="trainings of each variant (default: 3)")
+    command.add_argument("--only", default="", help="names of variants that hold this text, and the baseline")
+    command.add_argument("--steps", type=float, default=1.0, help="share of the recipe's steps (default: 1)")
+    command.set_defaults(do=ablate)
     return parser
 
 

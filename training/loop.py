@@ -12,50 +12,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from training import data
 from training.accumulation import accumulate
 from training.objectives import Context, check_terms, evaluate_terms
+from training.objectives.helpers import Helpers, keep_in_range
 from training.patch_dropout import add_patch_dropout
 from training.settings import Phase
-from training.student import image_vectors, learning_parameters, text_vectors
+from training.student import learning_parameters
 from training.token_gradients import TokenGradients
-
-
-class Towers(nn.Module):
-    """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
-
-    def __init__(self, model: nn.Module, precision: str = "float32"):
-        super().__init__()
-        self.model = model
-        self.bf16 = precision == "bf16"
-
-    def forward(self, batch: dict) -> dict[str, Tensor]:
-        """`image`, `zh`, `en`, `text`: those whose input is in the batch, float32; and `scale`."""
-        device = self.model.temperature.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
-            given = self._vectors(batch)
-        # The unit length of a bf16 vector is off by some thousandths.
-        if self.bf16:
-            given = {name: nn.functional.normalize(item.float(), dim=1) for name, item in given.items()}
-        return {**given, "scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
-
-    def _vectors(self, batch: dict) -> dict[str, Tensor]:
-        given = {}
-        if "pixels" in batch:
-            given["image"] = image_vectors(self.model, batch["pixels"])
-        for name in ("zh", "en", "text"):
-            if tokens := batch.get(f"{name}_tokens"):
-                given[name] = text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"])
-        return given
-
-
-def gather(rows: Tensor) -> Tensor:
-    """Rows of all workers, in order of rank, with gradients to each worker's own."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return rows
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(rows.contiguous()))
+from training.towers import Towers, gather
 
 
 def learning_rate_factor(step: int, num_steps: int, warmup_share: float) -> float:
@@ -89,12 +53,18 @@ class PhaseRun:
     def __post_init__(self):
         check_terms(self.phase.terms)
         learning = learning_parameters(self.model, self.phase.towers)
+        if self.phase.locked:
+            learning["temperature"] = self.model.temperature
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in learning)
+        self._train_locked_towers(False)
+        self.helpers = Helpers(self.phase, self.model)
+        learning |= self.helpers.parameters()
         self.parameters = list(learning.values())
         self.optimizer = make_optimizer(learning, self.phase)
         self.patch_dropout = add_patch_dropout(self.model, self.phase.patch_dropout)
-        self.towers = Towers(self.model, self.phase.precision)
+        self.towers = self.bare_towers = Towers(self.model, self.phase.precision, self.helpers.adapter)
+        self.helpers.begin(self.towers)
         if self.phase.compile:
             self.towers.compile(dynamic=True)
         self.token_gradients = None
@@ -105,6 +75,11 @@ class PhaseRun:
                 self.towers, broadcast_buffers=False, gradient_as_bucket_view=True
             )
 
+    def _train_locked_towers(self, mode: bool) -> None:
+        modules = {"image": self.model.vision_model, "text": self.model.text_model}
+        for name in self.phase.locked:
+            modules[name].train(mode)
+
     def state(self) -> dict:
         """Everything that a resumed run needs, as tensors and numbers."""
         return {
@@ -112,6 +87,7 @@ class PhaseRun:
             "step": self.step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "helpers": self.helpers.state(),
         }
 
     def restore(self, state: dict) -> None:
@@ -119,6 +95,7 @@ class PhaseRun:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.helpers.restore(state["helpers"])
 
     def take_step(self, batch: dict) -> dict[str, float]:
         """One update; returns the loss, its terms, the learning rate and the scale."""
@@ -127,6 +104,7 @@ class PhaseRun:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        batch = self.helpers.add_targets(batch)
         self.optimizer.zero_grad(set_to_none=True)
         given, loss, terms = self._backward(batch)
         if self.token_gradients:
@@ -135,6 +113,8 @@ class PhaseRun:
         if not torch.isfinite(norm):
             raise FloatingPointError(f"{self.phase.name}: gradients are {norm.item()} at step {self.step}")
         self.optimizer.step()
+        keep_in_range(self.model.temperature)
+        self.helpers.follow(self.bare_towers)
         self.step += 1
         return {
             "loss": float(loss.detach()),
@@ -161,37 +141,6 @@ class PhaseRun:
 
     def close(self) -> None:
         """Leave the model as the next phase expects it."""
+        self._train_locked_towers(True)
         for hook in self.patch_dropout:
             hook.remove()
-
-
-class BatchSource:
-    """Batches of a phase by step number, from this worker's share of the data."""
-
-    def __init__(self, phase: Phase, pairs: data.Pairs, texts: data.Texts, tokenizer, seed: int, world: int):
-        self.phase, self.pairs, self.texts = phase, pairs, texts
-        self.tokenizer, self.seed, self.world = tokenizer, seed, world
-
-    def __call__(self, step: int) -> dict:
-        """The batch of a step; see `Context` for its names."""
-        return {"pairs": self._pairs, "texts": self._texts, "both": self._both}[self.phase.data](step)
-
-    def _both(self, step: int) -> dict:
-        return {**self._pairs(step), **self._texts(step)}
-
-    def _texts(self, step: int) -> dict:
-        phase = self.phase
-        num_rows = phase.batch_size if phase.data == "texts" else phase.text_batch_size
-        per_worker = max(1, num_rows // self.world)
-        rows = data.text_rows_of_step(self.texts, phase.caption_share, per_worker, step, self.seed)
-        return data.text_batch(self.texts, rows, self.tokenizer)
-
-    def _pairs(self, step: int) -> dict:
-        per_worker = max(1, self.phase.batch_size // self.world)
-        rows = data.rows_of_step(len(self.pairs), per_worker, step, self.seed)
-        batch = data.pair_batch(self.pairs, rows, self.tokenizer, self.phase.towers)
-        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        if "pixels" in batch:
-            batch["pixels"] = data.augment(batch["pixels"], self.phase.augment, chance)
-        batch["anchors"] = data.draw_anchors(self.pairs, self.phase.num_anchors, chance)
-        return batch

@@ -17,7 +17,7 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
 
 
 def cosine_distance(student: Tensor, teacher: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of 1 - cos between paired rows (feature distillation; CLIP-KD, arXiv 2307.12732)."""
+    """Mean of 1 - cos between paired rows: half the squared distance (CLIP-KD, arXiv 2307.12732)."""
     return weighted_mean(1 - (student * teacher).sum(dim=1), weight)
 
 
@@ -27,15 +27,19 @@ def smooth_l1(student: Tensor, teacher: Tensor, weight: Tensor | None = None) ->
     return weighted_mean(distance, weight)
 
 
+def divergence(student: Tensor, teacher: Tensor, weight: Tensor | None = None) -> Tensor:
+    """KL divergence from the softmax of the teacher's logits (batch, choices) to that of the student's."""
+    wanted, given = teacher.log_softmax(dim=1), student.log_softmax(dim=1)
+    return weighted_mean((wanted.exp() * (wanted - given)).sum(dim=1), weight)
+
+
 def affinity(student: Tensor, teacher: Tensor, anchors: Tensor, temperature: float, weight=None) -> Tensor:
     """KL divergence from the teacher's to the student's distribution over the anchors.
 
-    Both are softmax(vectors @ anchors.T / temperature) (affinity mimicking; TinyCLIP, arXiv 2309.12314).
-    `anchors` has shape (num_anchors, width).
+    Both are softmax(vectors @ anchors.T / temperature): affinity mimicking (TinyCLIP, arXiv 2309.12314)
+    with the teacher's vectors on the other side. `anchors` has shape (num_anchors, width).
     """
-    wanted = (teacher @ anchors.T / temperature).log_softmax(dim=1)
-    given = (student @ anchors.T / temperature).log_softmax(dim=1)
-    return weighted_mean((wanted.exp() * (wanted - given)).sum(dim=1), weight)
+    return divergence(student @ anchors.T / temperature, teacher @ anchors.T / temperature, weight)
 
 
 def info_nce(queries: Tensor, keys: Tensor, scale: Tensor | float, weight: Tensor | None = None) -> Tensor:
@@ -57,10 +61,20 @@ def soft_info_nce(
     if weight is not None:
         queries, keys = queries[weight > 0], keys[weight > 0]
     if len(queries) < 2:
-        return (queries.sum() + keys.sum()) * 0.0
+        return nothing(queries, keys)
     logits = scale * queries @ keys.T
     target = torch.eye(len(logits), device=logits.device)
     if softness:
         likeness = (keys.detach() @ keys.detach().T / 0.07).softmax(dim=1)
         target = softness * likeness + (1 - softness) * target
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    return symmetric_cross_entropy(logits, logits.T, target, target)
+
+
+def symmetric_cross_entropy(rows: Tensor, columns: Tensor, row_target: Tensor, column_target: Tensor):
+    """Mean of two cross entropies of logits against distributions, both (batch, batch)."""
+    return (F.cross_entropy(rows, row_target) + F.cross_entropy(columns, column_target)) / 2
+
+
+def nothing(*vectors: Tensor) -> Tensor:
+    """Zero, with zero gradients to all of `vectors`: workers wait for a gradient of everything."""
+    return torch.stack([rows.sum() for rows in vectors]).sum() * 0.0

@@ -49,10 +49,14 @@ class StudentShape:
 class Phase:
     """A part of training: which towers learn, from what, by which weighted terms, at what pace.
 
+    A tower in `locked` runs and does not learn (LiT, arXiv 2111.07991), nor do its batch statistics move.
     `data` is `pairs`, `texts` (captions and text without images) or `both`. `batch_size` counts the rows of
     all workers together, `text_batch_size` those of texts beside pairs. `terms` are names of
     training/objectives.py with their weights. `augment` is the strength of the random shift and scale of
-    images, 0 for none. `caption_share` of the rows of texts are captions.
+    images, 0 for none. `caption_share` of the rows of texts are captions. `group_window` is the number of
+    batches that are composed together so that each holds similar pairs, 0 for batches at random; `code_mix`
+    the share of captions in which the languages are mixed; `online_teacher` the folder of a teacher for the
+    term feature_map.
 
     `precision` is `float32` or `bf16` (autocast; weights, losses and gradients stay in float32).
     `micro_batches` cuts a worker's rows to save memory, the contrast still sees all of them.
@@ -77,6 +81,10 @@ class Phase:
     micro_batches: int = 1
     patch_dropout: float = 0.0
     compile: bool = False
+    group_window: int = 0
+    code_mix: float = 0.0
+    online_teacher: str = ""
+    locked: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not self.towers or set(self.towers) - {"image", "text"}:

@@ -15,10 +15,11 @@ import torch
 from infra.console import say
 from infra.store import write_json
 from training import data
+from training.batches import BatchSource
 from training.checkpoints import newest_whole, write_checkpoint
 from training.inherit import inherit_image_tower, inherit_token_embeddings
 from training.job import STUDENT, SUMMARY, TrainingJob
-from training.loop import BatchSource, PhaseRun
+from training.loop import PhaseRun
 from training.prefetch import Prefetched
 from training.progress import progress
 from training.ray_edge import Session

@@ -9,7 +9,8 @@ import torch.multiprocessing
 from toy_training import SIDE, WIDTH, tiny_student
 
 from training import data
-from training.loop import BatchSource, PhaseRun, learning_rate_factor
+from training.batches import BatchSource
+from training.loop import PhaseRun, learning_rate_factor
 from training.settings import Phase
 
 IMAGE = Phase(

@@ -1,0 +1,35 @@
+"""`dcclip ablation`: its help, a root where nothing was run, and phases made shorter."""
+
+import sys
+
+import pytest
+
+from pipelines.ablate import shortened
+from pipelines.cli import main
+from pipelines.recipes import IMAGE_TOWER
+
+
+def dcclip(monkeypatch, *arguments: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["dcclip", "ablation", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+def test_help_names_the_options(monkeypatch, capsys):
+    assert dcclip(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    assert [
+        word for word in ("--root", "--recipe", "--seeds", "--only", "--steps") if word not in shown
+    ] == []
+
+
+def test_a_root_without_a_run_is_one_line(monkeypatch, tmp_path):
+    message = dcclip(monkeypatch, "--root", str(tmp_path))
+    assert message.startswith("dcclip: ")
+    assert message.endswith("holds no finished step; run the pipeline there first")
+
+
+@pytest.mark.parametrize("share, steps", [(1.0, 320), (0.5, 160), (0.0001, 1)])
+def test_phases_are_shortened(share, steps):
+    assert shortened(IMAGE_TOWER, share).num_steps == steps
