@@ -42,7 +42,9 @@ def s3_server(tmp_path_factory) -> Iterator[str]:
     try:
         os.setxattr(folder, "user.test", b"")
     except OSError:
-        pytest.skip(f"{folder} has no extended attributes, where the S3 server keeps what it knows of objects")
+        pytest.skip(
+            f"{folder} has no extended attributes, where the S3 server keeps what it knows of objects"
+        )
     command = [sys.executable, str(S3_SERVER), str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log, **pipes) as server:
