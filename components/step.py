@@ -18,12 +18,9 @@ from typing import Any
 
 from infra.console import say
 from infra.memory import PeakMemory
-from infra.object_store import StoreError, endpoint_known
+from infra.object_store import StoreError, endpoint_known, is_object
 from infra.places import local_copy, local_input, place_name, read_record, working_folder
 from infra.store import identity, plain
-
-# Fields of a step's values that name a file or folder, with its content's fingerprint beside them.
-PATH_FIELDS = ("path", "exam")
 
 
 class StepError(Exception):
@@ -106,15 +103,11 @@ def run_step(
 
 def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:
     """Values with what they name in object storage copied to this machine while the stack is open."""
+    if isinstance(value, dict):
+        return {key: _localised(item, endpoint, name, stack) for key, item in value.items()}
     if isinstance(value, list):
         return [_localised(item, endpoint, name, stack) for item in value]
-    if not isinstance(value, dict):
-        return value
-    value = {key: _localised(item, endpoint, name, stack) for key, item in value.items()}
-    for field in PATH_FIELDS:
-        if field in value and "content" in value:
-            value[field] = stack.enter_context(local_input(value[field], endpoint, name))
-    return value
+    return stack.enter_context(local_input(value, endpoint, name)) if is_object(value) else value
 
 
 def _run(name: str, work: Callable[[], dict]) -> dict:

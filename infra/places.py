@@ -39,6 +39,11 @@ def place_name(place: str) -> str:
     return place.rstrip("/").rpartition("/")[2]
 
 
+def files_url(place: str, record: dict) -> str:
+    """Where the files of a finished place are."""
+    return f"{place}/{record['attempt']}" if "attempt" in record else place
+
+
 def read_record(place: str, endpoint: str) -> dict | None:
     """The record of a finished place, or None."""
     if is_object(place):
@@ -80,7 +85,7 @@ def _fetch_place(
     place: str, record: dict, folder: Path, endpoint: str, step: str, only: tuple[str, ...] | None
 ) -> None:
     """Fill the folder with the files that the record names, then with the record."""
-    url = f"{place}/{record['attempt']}"
+    url = files_url(place, record)
     items = object_store.list_folder(url, endpoint)
     if only is not None:
         items = [item for item in items if any(fnmatch(item.name, pattern) for pattern in only)]
