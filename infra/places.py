@@ -15,6 +15,7 @@ shard's `_stats.json` is, the shard is, and where a training's snapshot is, its 
 """
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -164,7 +165,10 @@ class Attempt:
         return f"{self.place}/{self.name}"
 
     def restore(self) -> None:
-        """Begin with what an earlier attempt left: in this folder, or, when that is more, at the place."""
+        """Begin with what an earlier attempt left: in this folder, or, when that is more, at the place.
+
+        An attempt that was itself restored has more than the one before it only once all of that is up.
+        """
         sizes = self._find_earlier()
         best = max(sizes, key=sizes.__getitem__, default=None)
         if best and sizes[best] > folder_bytes(self.folder):
@@ -218,34 +222,41 @@ class Attempt:
 
     def upload_settled(self) -> None:
         """Upload files that no longer change, the oldest first, each after those before it."""
-        newest = time.time() - SETTLED_SECONDS
-        files = self._files()
-        changed = [name for name in files if files[name] != self.uploaded.get(name)]
-        settled = [name for name in changed if files[name][1] < newest * 1e9]
-        for name in sorted(settled, key=lambda name: files[name][1]):
+        newest = (time.time() - SETTLED_SECONDS) * 1e9
+        changed = self._changed()
+        settled = {name: when for name, (_, when) in changed.items() if when < newest}
+        for name in sorted(settled, key=settled.__getitem__):
             self._upload([name])
         # Where everything is up, what is gone here may go there: no checkpoint that a snapshot names.
-        if len(settled) == len(changed):
+        if not self._changed():
             self._remove_gone()
+
+    def _changed(self) -> dict[str, tuple[int, int]]:
+        """Files that are not up as they are now."""
+        return {name: facts for name, facts in self._files().items() if facts != self.uploaded.get(name)}
 
     def _files(self) -> dict[str, tuple[int, int]]:
         """(bytes, time of change) of each file by name, without what is hidden or temporary."""
-        found = {}
-        for path in self.folder.rglob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and not is_temporary(path.relative_to(self.folder).as_posix()):
-                    facts = path.stat()
-                    found[path.relative_to(self.folder).as_posix()] = (facts.st_size, facts.st_mtime_ns)
-        return found
+        paths = (Path(where, name) for where, _, names in os.walk(self.folder) for name in names)
+        names = (path.relative_to(self.folder).as_posix() for path in paths)
+        found = {name: self._facts(name) for name in names if not is_temporary(name)}
+        return {name: facts for name, facts in found.items() if facts}
+
+    def _facts(self, name: str) -> tuple[int, int] | None:
+        """(bytes, time of change) of a file, None when it is gone."""
+        try:
+            facts = (self.folder / name).stat()
+        except FileNotFoundError:
+            return None
+        return facts.st_size, facts.st_mtime_ns
 
     def _upload(self, names: list[str]) -> None:
         """Upload files side by side; those that change meanwhile do not count."""
-        before = self._files()
-        files = {name: self.folder / name for name in names if name in before}
+        before = {name: facts for name in names if (facts := self._facts(name))}
+        files = {name: self.folder / name for name in before}
         object_store.upload(files, self.url, self.endpoint, self.step)
-        after = self._files()
         for name in files:
-            if before[name] == after.get(name):
+            if before[name] == self._facts(name):
                 self.uploaded[name] = before[name]
             else:
                 object_store.remove_one(f"{self.url}/{name}", self.endpoint)
@@ -258,8 +269,7 @@ class Attempt:
     def finish(self, record: dict) -> dict:
         """Upload the rest, write the record, tidy up; returns the record that stands at the place."""
         self._halt()
-        files = self._files()
-        self._upload([name for name in files if files[name] != self.uploaded.get(name)])
+        self._upload(list(self._changed()))
         self._remove_gone()
         record = {**record, "attempt": self.name}
         written = object_store.write_new_json(f"{self.place}/{DONE}", record, self.endpoint)
