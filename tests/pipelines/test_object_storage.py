@@ -27,7 +27,8 @@ from kfp import dsl
 step, config, inputs, output = sys.argv[1], *map(json.loads, sys.argv[2:])
 face = getattr(import_module(f"components.{step}"), step).python_func
 artifact = dsl.Dataset(uri="")
-face(json.load(open(config)), **{key: dsl.Dataset(uri=uri) for key, uri in inputs.items()}, **{output: artifact})
+artifacts = {key: dsl.Dataset(uri=uri) for key, uri in inputs.items()}
+face(json.load(open(config)), **artifacts, **{output: artifact})
 print(json.dumps(artifact.uri))
 """
 
