@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra.console import say
 from infra.object_store import StoreError
 from infra.store import identity
 
@@ -39,10 +40,19 @@ def scratch_folder(kind: str, *parts: str) -> Path:
 @contextlib.contextmanager
 def held(folder: Path, *, alone: bool) -> Iterator[None]:
     """Hold a folder, with other readers or alone; waits for whoever holds it otherwise."""
+    mode = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     with _lock_file(folder).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            fcntl.flock(lock, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("scratch", f"waiting for another process that uses {folder}")
+            fcntl.flock(lock, mode)
         os.utime(lock.name)
-        yield
+        try:
+            yield
+        finally:
+            # Closing alone would leave it to processes that were forked meanwhile.
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def _lock_file(folder: Path) -> Path:
