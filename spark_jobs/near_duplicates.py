@@ -73,9 +73,7 @@ def cells_of(leaning: np.ndarray) -> np.ndarray:
     second, next_largest = _strongest(size, leaning)
     closer = np.diff(largest - next_largest, axis=-1)[..., 0] > 0
     near = first[..., 0] * side + first[..., 1]
-    after = np.where(
-        closer, second[..., 0] * side + first[..., 1], first[..., 0] * side + second[..., 1]
-    )
+    after = np.where(closer, second[..., 0] * side + first[..., 1], first[..., 0] * side + second[..., 1])
     return np.stack([near, after], axis=-1)
 
 
@@ -194,9 +192,7 @@ class Rows:
         return Rows(self.keys[rows], self.sketches[rows])
 
     def __add__(self, other: "Rows") -> "Rows":
-        return Rows(
-            np.concatenate([self.keys, other.keys]), np.concatenate([self.sketches, other.sketches])
-        )
+        return Rows(np.concatenate([self.keys, other.keys]), np.concatenate([self.sketches, other.sketches]))
 
 
 def match(block: Rows, leaders: Rows, cosine: float) -> tuple[pa.RecordBatch, Rows]:

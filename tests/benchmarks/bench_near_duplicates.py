@@ -56,7 +56,9 @@ def cpu_seconds() -> float:
     return sum(sum(process.cpu_times()[:4]) for process in family)
 
 
-def measure(spark, folder: Path, num_files: int, rows_per_file: int, cosine: float) -> tuple[float, float, float]:
+def measure(
+    spark, folder: Path, num_files: int, rows_per_file: int, cosine: float
+) -> tuple[float, float, float]:
     """(seconds, CPU seconds, share of planted copies found) on the first files."""
     rows = spark.read.parquet(*[str(path) for path in sorted(folder.glob("*.parquet"))[:num_files]])
     start, used = time.monotonic(), cpu_seconds()

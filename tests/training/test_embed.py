@@ -48,6 +48,10 @@ def embedder(monkeypatch) -> embed.Embedder:
     return embed.Embedder("teacher", num_threads=1)
 
 
+def counts(**found: int) -> dict[str, int]:
+    return {**dict.fromkeys(embed.COUNTS, 0), **found}
+
+
 def items_of(folders: dict[str, Path]) -> list[dict]:
     return embed.shard_items(**folders)
 
@@ -67,8 +71,8 @@ def test_there_is_an_item_for_each_shard_with_kept_pairs(folders):
 
 def test_kept_pairs_come_out_with_picture_record_and_vectors(folders, embedder):
     assert [embedder(item) for item in items_of(folders)] == [
-        {"pairs": 5, "texts": 0},
-        {"pairs": 6, "texts": 0},
+        counts(pairs=5),
+        counts(pairs=6),
     ]
     found = embedded_samples(folders["place"])
     assert [sample["__key__"] for sample in found] == [row["key"] for row in KEPT]
@@ -121,7 +125,7 @@ def test_a_shard_that_broke_off_is_made_again(folders, embedder):
     whole = embedded_samples(folders["place"])
     (folders["place"] / "scores" / "00000.parquet").unlink()
     (folders["place"] / "shards" / "00000.tar").write_bytes(b"half a shard")
-    assert embedder(item) == {"pairs": 5, "texts": 0}
+    assert embedder(item) == counts(pairs=5)
     again = embedded_samples(folders["place"])
     assert [sample["image.bf16"] for sample in again] == [sample["image.bf16"] for sample in whole]
 
@@ -156,11 +160,11 @@ def test_lists_of_one_name_in_two_folders_do_not_hide_each_other(tmp_path):
 def test_texts_come_out_with_language_and_vector(folders, embedder, tmp_path):
     (tmp_path / "words.txt").write_text("\n".join(TEXTS * 6))
     (item,) = embed.text_items("en", str(tmp_path / "words.txt"), folders["place"])
-    assert embedder(item) == {"pairs": 0, "texts": len(TEXTS) * 6}
+    assert embedder(item) == counts(texts=len(TEXTS) * 6)
     rows = pq.read_table(folders["place"] / "texts").to_pylist()
     vectors = np.concatenate([shards.from_bf16(row["vector"], WIDTH) for row in rows])
     assert [row["text"] for row in rows] == TEXTS * 6
     assert {row["lang"] for row in rows} == {"en"}
     assert np.array_equal(vectors, ToyTeacher().embed_texts(TEXTS * 6))
-    assert embedder(item) == {"pairs": 0, "texts": len(TEXTS) * 6}
+    assert embedder(item) == counts(texts=len(TEXTS) * 6)
     assert CountingTeacher.num_asked == len(TEXTS) * 6
