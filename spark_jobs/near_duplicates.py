@@ -2,15 +2,16 @@
 
 Comparing all pairs is out of the question, so vectors are put into cells and compared within a cell only.
 A cell is a pair of cross-polytope hashes: of random directions, the one that a centred vector leans to most,
-either way (arXiv 1509.02897). A vector goes into its nearest cell and the next. Near vectors meet with a known
-chance, so several tables of cells, each with directions of its own, find the share `RECALL` of those at the
-threshold, and more of the nearer ones.
+either way (arXiv 1509.02897). A vector goes into its nearest cell and the next. Near vectors meet with a
+known chance, so several tables of cells, each with directions of its own, find the share `RECALL` of those at
+the threshold, and more of the nearer ones.
 
 Of two near-duplicates the worse goes: the one of lower score, or of the later key. Chains are left out on
 purpose (no connected components): a pair goes for a better one that it resembles itself, so that a dense
 region of the space is thinned and not emptied.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Tables:
 
     @property
     def num_tables(self) -> int:
+        """How many there are."""
         return self.directions.shape[1]
 
     def cells(self, vectors: np.ndarray) -> np.ndarray:
@@ -222,6 +224,6 @@ def _unit(sketches: pa.Array) -> np.ndarray:
 def _blocks(cells: np.ndarray) -> Iterator[tuple[int, int]]:
     """Bounds of runs of one cell, the long ones cut."""
     bounds = [0, *(np.flatnonzero(np.diff(cells)) + 1).tolist(), len(cells)]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         for at in range(start, stop, BLOCK_ROWS):
             yield at, min(at + BLOCK_ROWS, stop)

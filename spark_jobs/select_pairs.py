@@ -1,7 +1,7 @@
 """The Spark job of select_pairs: which embedded pairs, and which of their captions, training shall use.
 
-In order: what embed_pairs could not read, the teacher's score (its cosine of image and caption, per language),
-near-duplicates in its space (near_duplicates.py), balance (balance.py). The first reason counts.
+In order: what embed_pairs could not read, the teacher's score (its cosine of image and caption, per
+language), near-duplicates in its space (near_duplicates.py), balance (balance.py). The first reason counts.
 """
 
 from dataclasses import dataclass

@@ -28,8 +28,8 @@ class Pairs:
     """A share of the pairs: images, captions, and stored vectors of both.
 
     Of each image there are the plain picture and its stored views: uint8 `images` (n, views, 3, side, side)
-    with `image_vectors` (n, views, width). `text_vectors` are (n, width). `num_unreadable` selected pairs had a
-    picture that could not be decoded.
+    with `image_vectors` (n, views, width). `text_vectors` are (n, width). The pictures of `num_unreadable`
+    selected pairs could not be decoded.
     """
 
     images: Tensor

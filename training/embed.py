@@ -63,7 +63,7 @@ def text_items(lang: str, path: str, place: Path, texts_per_item: int = 2_000) -
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples whose pictures could be decoded, ready for the teacher: of each the plain picture, then views."""
+    """Samples whose pictures could be decoded, ready for the teacher: of each the picture, then its views."""
 
     samples: list[dict]
     views: list[list[views.View]]

@@ -202,9 +202,8 @@ def pair_features(
     for path in sorted(folder.glob("*.tar")):
         samples = [sample for sample in shards.read_unbroken(path) if sample["__key__"] in wanted]
         for start in range(0, len(samples), 32):
-            decoded = [
-                (sample["__key__"], shards.image_or_none(sample)) for sample in samples[start : start + 32]
-            ]
+            some = samples[start : start + 32]
+            decoded = [(sample["__key__"], shards.image_or_none(sample)) for sample in some]
             decoded = [(key, image) for key, image in decoded if image]
             keys += [key for key, _ in decoded]
             pixels += [pixel_key(image) for _, image in decoded]

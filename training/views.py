@@ -42,7 +42,7 @@ def draw_views(key: str, rules: ViewRules) -> list[View]:
 
 def _draw(rng: np.random.Generator, rules: ViewRules) -> View:
     area = rng.uniform(rules.min_area, 1)
-    # The crop's width over its height, relative to the picture's: from 3/4 to 4/3, less where it would not fit.
+    # Width over height, relative to the picture's: from 3/4 to 4/3, less where it would not fit.
     reach = min(math.log(4 / 3), -math.log(area))
     aspect = math.exp(rng.uniform(-reach, reach))
     width, height = math.sqrt(area * aspect), math.sqrt(area / aspect)

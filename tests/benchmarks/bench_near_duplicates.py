@@ -56,15 +56,14 @@ def cpu_seconds() -> float:
     return sum(sum(process.cpu_times()[:4]) for process in family)
 
 
-def measure(
-    spark, folder: Path, num_files: int, rows_per_file: int, cosine: float
-) -> tuple[float, float, float]:
+def measure(spark, folder: Path, num_files: int, rows_per_file: int, cosine: float) -> tuple[float, ...]:
     """(seconds, CPU seconds, share of planted copies found) on the first files."""
     rows = spark.read.parquet(*[str(path) for path in sorted(folder.glob("*.parquet"))[:num_files]])
     start, used = time.monotonic(), cpu_seconds()
     found = near_duplicates(rows, num_files * rows_per_file, cosine).toArrow()
     seconds, used = time.monotonic() - start, cpu_seconds() - used
-    pairs = {frozenset(pair) for pair in zip(*[found[name].to_pylist() for name in ("key", "duplicate_of")])}
+    columns = (found[name].to_pylist() for name in ("key", "duplicate_of"))
+    pairs = {frozenset(pair) for pair in zip(*columns, strict=True)}
     planted = rows.where("original is not null").select("key", "original").toArrow()
     wanted = zip(planted["key"].to_pylist(), planted["original"].to_pylist(), strict=True)
     hits = [frozenset(pair) in pairs for pair in wanted]
