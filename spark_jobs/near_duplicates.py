@@ -132,7 +132,10 @@ def near_duplicates(rows: DataFrame, num_rows: int, cosine: float) -> DataFrame:
         rows: `key`, `score` (higher is better) and `vector`, unit vectors as bfloat16 bytes.
         num_rows: about how many they are.
     """
-    sample = from_bf16(rows.select("vector").limit(SAMPLE_ROWS).toArrow()["vector"].combine_chunks())
+    sample = rows.select("vector").limit(SAMPLE_ROWS).toArrow()["vector"].combine_chunks()
+    if not len(sample):
+        return rows.selectExpr("key", "key as duplicate_of", "score as similarity").limit(0)
+    sample = from_bf16(sample)
     tables = plan_tables(sample, num_rows, cosine)
     sketched = rows.select("key", "score", "vector").mapInArrow(
         _sketching(tables), "key string, score double, sketch binary, cells array<long>"
@@ -147,7 +150,7 @@ def near_duplicates(rows: DataFrame, num_rows: int, cosine: float) -> DataFrame:
 
 def _sketching(tables: Tables) -> Callable:
     def sketch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in filter(len, batches):
             vectors = from_bf16(batch["vector"])
             sketches = [row.tobytes() for row in tables.sketches(vectors)]
             cells = tables.cells(vectors)
@@ -167,7 +170,7 @@ def _sketching(tables: Tables) -> Callable:
 def _finding(cosine: float) -> Callable:
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         cell, leaders = None, None
-        for batch in batches:
+        for batch in filter(len, batches):
             keys = batch["key"].to_numpy(zero_copy_only=False)
             sketches = _unit(batch["sketch"])
             for start, stop in _blocks(batch["cell"].to_numpy()):
