@@ -122,7 +122,8 @@ def demo() -> Recipe:
         embed_pairs=EmbedPairs(
             texts=(TextList("corpus/texts.zh.txt", "zh"), TextList("corpus/texts.en.txt", "en"))
         ),
-        select_pairs=SelectPairs(drop_share=0.02),
+        # Emoji of one thing in other skin tones are at 0.99, each with a caption of its own.
+        select_pairs=SelectPairs(drop_share=0.02, near_duplicate_cosine=0.995),
         distill_student=DistillStudent(NANO, (IMAGE_TOWER, TEXT_TOWER)),
         align_student=AlignStudent((BOTH_TOWERS,)),
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
@@ -191,8 +192,8 @@ def full() -> Recipe:
         ),
         filter_pairs=FilterPairs(),
         prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", revision=""),
-        embed_pairs=EmbedPairs(use_gpu=True),
-        select_pairs=SelectPairs(drop_share=0.3),
+        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
+        select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
         distill_student=DistillStudent(student, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
         evaluate_student=EvaluateStudent("exams/elevater"),

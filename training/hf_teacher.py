@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL.Image import Image
-from transformers import AutoModel, AutoProcessor
+from transformers import AutoModel, AutoProcessor, BatchFeature
 
 from infra.store import write_json
 from training.teacher import CARD
@@ -42,11 +42,18 @@ class HfTeacher:
         self.processor = AutoProcessor.from_pretrained(folder)
         self.width = self.embed_texts(["a"]).shape[1]
 
+    def prepare_images(self, images: list[Image]) -> BatchFeature:
+        """See `Teacher`."""
+        return self.processor(images=images, return_tensors="pt")
+
     @torch.inference_mode()
+    def embed_prepared(self, prepared: BatchFeature) -> np.ndarray:
+        """See `Teacher`."""
+        return _unit(self.model.get_image_features(**prepared.to(self.device)).pooler_output)
+
     def embed_images(self, images: list[Image]) -> np.ndarray:
         """See `Teacher`."""
-        inputs = self.processor(images=images, return_tensors="pt").to(self.device)
-        return _unit(self.model.get_image_features(**inputs).pooler_output)
+        return self.embed_prepared(self.prepare_images(images))
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> np.ndarray:

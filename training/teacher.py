@@ -6,7 +6,7 @@ CLIP-like transformers model.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL.Image import Image
@@ -17,9 +17,21 @@ CARD = "teacher.json"
 
 
 class Teacher(Protocol):
-    """Vectors are float32 of unit length, shape (number of inputs, width)."""
+    """Vectors are float32 of unit length, shape (number of inputs, width).
+
+    `embed_images` is `embed_prepared` of `prepare_images`, which needs no accelerator and may run in threads
+    ahead of it.
+    """
 
     width: int
+
+    def prepare_images(self, images: list[Image]) -> Any:
+        """What `embed_prepared` takes, of RGB images of any size."""
+        ...
+
+    def embed_prepared(self, prepared: Any) -> np.ndarray:
+        """Vectors of prepared images."""
+        ...
 
     def embed_images(self, images: list[Image]) -> np.ndarray:
         """Vectors of RGB images of any size."""

@@ -83,6 +83,14 @@ class ToyTeacher:
 
     def embed_images(self, images: list[Image.Image]) -> np.ndarray:
         """Vectors by the colour of the middle pixel."""
+        return self.embed_prepared(self.prepare_images(images))
+
+    def prepare_images(self, images: list[Image.Image]) -> list[Image.Image]:
+        """Nothing is to be done beforehand."""
+        return images
+
+    def embed_prepared(self, images: list[Image.Image]) -> np.ndarray:
+        """See `embed_images`."""
         at = [list(RGB.values()).index(image.getpixel((image.width // 2, 1))) for image in images]
         basis = np.eye(WIDTH)
         return unit(basis[at] + 0.1 * basis[[number + 1 for number in at]] * (np.array(at)[:, None] + 1))
