@@ -58,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(add_help=False)
     root.add_argument("--root", type=Path, default=Path("out"), help="where results are kept (default: out)")
     recipe = argparse.ArgumentParser(add_help=False)
-    recipe.add_argument("--recipe", default="demo", help="demo, smoke or full (default: demo)")
+    recipe.add_argument("--recipe", default="demo", help="demo, smoke, full or full_ensemble (default: demo)")
     recipe.add_argument(
         "--set", type=override, action="append", default=[], metavar="NAME=VALUE", help="override one value"
     )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training import data
 from training.objectives import Context, check_terms, evaluate_terms
 from training.settings import Phase
-from training.student import image_vectors, learning_parameters, text_vectors
+from training.student import contrast_scale, image_vectors, learning_parameters, text_vectors
 from training.token_gradients import TokenGradients
 
 
@@ -28,7 +28,7 @@ class Towers(nn.Module):
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         """`image`, `zh`, `en`, `text`: those whose input is in the batch; and `scale`."""
-        given = {"scale": 1 / self.model.temperature.clamp(0.01, 1.0)}
+        given = {"scale": contrast_scale(self.model)}
         if "pixels" in batch:
             given["image"] = image_vectors(self.model, batch["pixels"])
         for name in ("zh", "en", "text"):
