@@ -1,4 +1,4 @@
-"""The command line: `dcclip run`, `dcclip compile`, `dcclip recipe`, `dcclip try`."""
+"""The command line: `dcclip run`, `compile`, `recipe`, `students`, `try`."""
 
 import argparse
 import dataclasses
@@ -35,6 +35,22 @@ def show_recipe(options: argparse.Namespace) -> None:
     print(json.dumps(dataclasses.asdict(recipe), ensure_ascii=False, indent=2))
 
 
+def show_students(options: argparse.Namespace) -> None:
+    """Print what the named students cost."""
+    from components.step import StepError
+    from pipelines.students import STUDENTS
+    from training.student_cost import cost_table
+
+    try:
+        captions, texts = (
+            [line for path in paths for line in path.read_text().splitlines()]
+            for paths in (options.captions, options.texts)
+        )
+    except OSError as error:
+        raise StepError(f"cannot read {error.filename}: {error.strerror}") from None
+    print(cost_table(STUDENTS, options.width, captions + texts, captions))
+
+
 def try_image(options: argparse.Namespace) -> None:
     """Let the champion name an image."""
     from pipelines.try_model import classify_with_champion
@@ -66,6 +82,20 @@ def make_parser() -> argparse.ArgumentParser:
     command.set_defaults(do=run)
     command = commands.add_parser("recipe", parents=[recipe], help="print a recipe's values")
     command.set_defaults(do=show_recipe)
+    command = commands.add_parser("students", help="print what the named students cost")
+    command.add_argument(
+        "captions",
+        type=Path,
+        nargs="+",
+        help="files with one caption a line, both languages: what is counted",
+    )
+    command.add_argument(
+        "--texts", type=Path, nargs="*", default=[], help="more for the tokenizer to learn from"
+    )
+    command.add_argument(
+        "--width", type=int, default=768, help="the teacher's width (default: AltCLIP's, 768)"
+    )
+    command.set_defaults(do=show_students)
     command = commands.add_parser("compile", help="compile dcclip-full for a cluster")
     command.add_argument("--output", type=Path, default=Path("dist/dcclip-full.yaml"))
     command.set_defaults(do=compile_pipeline)
