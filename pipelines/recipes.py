@@ -17,7 +17,8 @@ from components.prepare_teacher import PrepareTeacher
 from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
 from pipelines.demo import EXAM, DemoCorpus
-from training.settings import LitTuning, Phase, StudentShape
+from pipelines.students import NANO, SMALL
+from training.settings import LitTuning, Phase, TeacherMember
 
 ATTRIBUTIONS = (
     "Pictures: Twemoji, copyright Twitter, Inc and other contributors, CC-BY 4.0.",
@@ -42,35 +43,6 @@ class Recipe:
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
 
-
-# The first five stages of EfficientNet-Lite0, inherited, a last block as wide as the teacher, and a small
-# BERT whose tokens start from the teacher's vectors (training/README.md has the trials).
-NANO = StudentShape(
-    image_size=72,
-    vocab_size=30_000,
-    max_tokens=32,
-    vision={
-        "depth_coefficient": 1.0,
-        "hidden_act": "relu6",
-        "kernel_sizes": [3, 3, 5, 3, 5, 3],
-        "in_channels": [32, 16, 24, 40, 80, 112],
-        "out_channels": [16, 24, 40, 80, 112, 512],
-        "strides": [1, 2, 2, 2, 1, 1],
-        "num_block_repeats": [1, 2, 2, 3, 3, 1],
-        "expand_ratios": [1, 6, 6, 6, 6, 6],
-        "squeeze_expansion_ratio": 0.01,
-        "drop_connect_rate": 0.0,
-    },
-    text={
-        "hidden_size": 256,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 512,
-        "type_vocab_size": 1,
-    },
-    inherit_image="efficientnet-lite0",
-    inherit_text=True,
-)
 
 IMAGE_TOWER = Phase(
     name="image tower",
@@ -162,18 +134,6 @@ def full() -> Recipe:
     below the storage root under `lists/`.
     """
     base = demo()
-    student = StudentShape(
-        image_size=224,
-        vocab_size=32_000,
-        max_tokens=64,
-        vision={"depth_coefficient": 1.0, "drop_connect_rate": 0.1},
-        text={
-            "hidden_size": 512,
-            "num_hidden_layers": 8,
-            "num_attention_heads": 8,
-            "intermediate_size": 2048,
-        },
-    )
     phases = (
         replace(IMAGE_TOWER, num_steps=200_000, batch_size=4_096, learning_rate=1e-3),
         replace(TEXT_TOWER, num_steps=200_000, batch_size=8_192, learning_rate=1e-3),
@@ -191,14 +151,24 @@ def full() -> Recipe:
             num_threads=256,
         ),
         filter_pairs=FilterPairs(),
-        prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", revision=""),
+        prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", precision="bfloat16"),
         embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
         select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
-        distill_student=DistillStudent(student, phases, num_workers=8, use_gpu=True),
+        distill_student=DistillStudent(SMALL, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
         evaluate_student=EvaluateStudent("exams/elevater"),
         export_student=ExportStudent("exams/elevater"),
     )
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full)}
+def full_ensemble() -> Recipe:
+    """`full` with two teachers side by side, as MobileCLIP has them: AltCLIP's 768 numbers and SigLIP 2's.
+
+    The student is as wide as both: 1,536.
+    """
+    teachers = (TeacherMember("hf:BAAI/AltCLIP"), TeacherMember("hf:google/siglip2-base-patch16-256"))
+    base = full()
+    return replace(base, prepare_teacher=PrepareTeacher("ensemble:", members=teachers, precision="bfloat16"))
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full, full_ensemble)}

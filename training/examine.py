@@ -8,7 +8,7 @@ import numpy as np
 from training import zero_shot
 from training.job import STUDENT, read_curve
 from training.report import Example, FunnelStage, ReportContent
-from training.student import load_student
+from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
 
 
@@ -31,8 +31,8 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
         },
     }
-    temperature = float(candidate.model.temperature.detach())
-    return results, make_examples(exam, scores["student"], temperature, num_examples)
+    scale = float(contrast_scale(candidate.model).detach())
+    return results, make_examples(exam, scores["student"], 1 / scale, num_examples)
 
 
 def make_examples(exam: zero_shot.Exam, scores: dict, temperature: float, num_examples: int) -> list[Example]:

@@ -2,7 +2,7 @@
 
 A teacher lives in a directory with a `teacher.json` that names its kind; `load_teacher` opens it. Kinds:
 `lit` (training/lit.py) joins frozen networks by locked-image tuning, `hf` (training/hf_teacher.py) is a
-CLIP-like transformers model.
+CLIP-like transformers model, `ensemble` (training/ensemble.py) is several teachers side by side.
 """
 
 from pathlib import Path
@@ -48,7 +48,8 @@ def load_teacher(folder: Path) -> Teacher:
     Raises:
         ValueError: the directory's kind is unknown.
     """
-    kind = read_json(folder / CARD)["kind"]
+    card = read_json(folder / CARD)
+    kind = card["kind"]
     if kind == "lit":
         from training.lit import LitTeacher
 
@@ -56,5 +57,9 @@ def load_teacher(folder: Path) -> Teacher:
     if kind == "hf":
         from training.hf_teacher import HfTeacher
 
-        return HfTeacher(folder)
-    raise ValueError(f"{folder / CARD}: unknown kind of teacher {kind!r}, expected lit or hf")
+        return HfTeacher(folder, card["precision"])
+    if kind == "ensemble":
+        from training.ensemble import EnsembleTeacher
+
+        return EnsembleTeacher([load_teacher(folder / name) for name in card["members"]], card["weights"])
+    raise ValueError(f"{folder / CARD}: unknown kind of teacher {kind!r}, expected lit, hf or ensemble")
