@@ -1,6 +1,6 @@
 """The Spark job of filter_pairs: judge each downloaded row, write kept and dropped, count reasons.
 
-Left out on purpose: pixels. A rule here sees what img2dataset recorded of the image.
+The rules are in spark_jobs/rules.py and spark_jobs/pixels.py; this file says in which order they count.
 """
 
 from collections import Counter
@@ -10,7 +10,8 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
-from spark_jobs import rules
+from spark_jobs import caption_udfs, pixels, rules
+from spark_jobs.limits import CaptionLimits, ImageLimits
 
 PAIR_COLUMNS = ("key", "shard", "url", *rules.LANGUAGES, "width", "height", "sha256")
 # What we read of img2dataset's records. Written out, or Spark would run a job to find the types.
@@ -27,23 +28,43 @@ def read_raw(spark: SparkSession, shards: Path) -> DataFrame:
     return reader.parquet(str(shards), pathGlobFilter="*.parquet").withColumn("shard", shard)
 
 
-def judge(raw: DataFrame, *, min_side: int, max_aspect: float, min_chars: dict, max_chars: dict) -> DataFrame:
-    """Adds `zh_reason`, `en_reason` and `reason`; a caption with a reason becomes null in a kept pair."""
-    rows = raw
-    for lang in rules.LANGUAGES:
-        found = rules.first_reason(rules.caption_rules(lang, min_chars[lang], max_chars[lang]))
-        rows = rows.withColumn(f"{lang}_reason", found)
-    no_caption = F.col("zh_reason").isNotNull() & F.col("en_reason").isNotNull()
-    last_caption = F.when(F.col("zh_reason") == "zh_missing", F.col("en_reason")).otherwise(
-        F.col("zh_reason")
-    )
-    own_rules = [*rules.download_rules(), *rules.image_rules(min_side, max_aspect)]
-    own_reason = F.coalesce(rules.first_reason(own_rules), F.when(no_caption, last_caption))
-    rows = mark_copies(rows.withColumn("reason", own_reason))
-    for lang in rules.LANGUAGES:
-        kept = F.when(F.col(f"{lang}_reason").isNull() | F.col("reason").isNotNull(), rules.stripped(lang))
-        rows = rows.withColumn(lang, kept)
-    return rows
+def judge(
+    raw: DataFrame, shards: Path, captions: dict[str, CaptionLimits], image: ImageLimits, simplify: bool
+) -> DataFrame:
+    """Adds `zh_reason`, `en_reason` and `reason`; a caption with a reason becomes null in a kept pair.
+
+    Rules on captions and records come first, then copies, then pixels, so that few pictures are opened. The
+    rows of one shard are in one partition, sorted by key.
+    """
+    rows = raw.withColumn("zh", caption_udfs.simplified("zh")) if simplify else raw
+    rows = rules.mark_repeated(rows, captions, counted=F.col("status") == "success")
+    for lang, limits in captions.items():
+        found = [*rules.caption_rules(lang, limits), *rules.repeat_rules(lang, limits)]
+        rows = rows.withColumn(f"{lang}_reason", rules.first_reason(found))
+    pair_rules = [*rules.download_rules(), *rules.image_rules(image)]
+    rows = rows.withColumn("reason", F.coalesce(rules.first_reason(pair_rules), no_caption_reason()))
+    rows = by_shard(mark_copies(rows), shards)
+    if pixels.opens_images(image):
+        rows = pixels.mark_pixels(rows, shards, image)
+    return rows.withColumns({lang: kept_caption(lang) for lang in captions})
+
+
+def no_caption_reason() -> Column:
+    """Why the last caption went, when none is left: the Chinese one, unless there was none."""
+    last = F.when(F.col("zh_reason") == "zh_missing", F.col("en_reason")).otherwise(F.col("zh_reason"))
+    return F.when(F.col("zh_reason").isNotNull() & F.col("en_reason").isNotNull(), last)
+
+
+def kept_caption(lang: str) -> Column:
+    """The caption as it is written out; a dropped pair keeps all its captions."""
+    return F.when(F.col(f"{lang}_reason").isNull() | F.col("reason").isNotNull(), rules.stripped(lang))
+
+
+def by_shard(rows: DataFrame, shards: Path) -> DataFrame:
+    """Each shard's rows in one partition, in at most three partitions a core: readers open every file."""
+    num_shards = sum(1 for _ in shards.glob("*.parquet"))
+    num_partitions = min(num_shards, 3 * rows.sparkSession.sparkContext.defaultParallelism)
+    return rows.repartition(max(num_partitions, 1), "shard").sortWithinPartitions("shard", "key")
 
 
 def mark_copies(rows: DataFrame) -> DataFrame:
@@ -60,7 +81,7 @@ def mark_copies(rows: DataFrame) -> DataFrame:
 
 def write_judged(rows: DataFrame, place: Path) -> dict:
     """Write `kept.parquet` and `dropped.parquet`; returns counts for the funnel."""
-    rows = rows.repartition("shard").sortWithinPartitions("key").cache()
+    rows = rows.cache()
     is_kept = F.col("reason").isNull()
     _write(rows.where(is_kept).select(*PAIR_COLUMNS), place / "kept.parquet")
     _write(rows.where(~is_kept).select(*PAIR_COLUMNS, "error_message", "reason"), place / "dropped.parquet")

@@ -32,7 +32,7 @@ def spark_session(
 ) -> Iterator[SparkSession]:
     """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end."""
     require_java()
-    # Spark takes the first python3 it finds; executors on a cluster run our image, where this path is the same.
+    # Spark takes the first python3 it finds; a cluster's executors run our image, with this very path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)
     settings = {

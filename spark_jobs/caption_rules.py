@@ -1,0 +1,134 @@
+"""Caption rules: length, script, contacts, file names, boilerplate, foreign languages, words from a list.
+
+Native columns as far as they go; the two last run in Python and only where the recipe asks for them
+(spark_jobs/caption_udfs.py). Script decides what it can: Chinese has Han and neither kana nor hangul,
+English has Latin and no script of another language. A model reads short Chinese as Japanese, so it is asked
+about Latin script alone.
+
+Left out on purpose: names, parts of speech, politics. They need models of their own.
+"""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs import caption_udfs
+from spark_jobs.limits import CaptionLimits
+
+LANGUAGES = ("zh", "en")
+PATTERNS = Path(__file__).with_name("patterns.toml")
+
+# The look-behind keeps a caption of a million spaces from taking a million looks at each of them.
+AROUND = r"^[\s\p{Z}\p{Cc}]++|(?<![\s\p{Z}\p{Cc}])[\s\p{Z}\p{Cc}]++$"
+WORD = r"\p{IsHan}|[\p{L}\p{M}\p{N}&&[^\p{IsHan}]]++"
+KANA_OR_HANGUL = r"[\p{IsHiragana}\p{IsKatakana}\p{IsHangul}]"
+# No words in these scripts stand in an English caption; a Greek letter may.
+NOT_ENGLISH = (
+    r"[\p{IsHan}\p{IsHiragana}\p{IsKatakana}\p{IsHangul}\p{IsCyrillic}\p{IsArabic}\p{IsHebrew}"
+    r"\p{IsThai}\p{IsDevanagari}]"
+)
+
+
+def stripped(column: str | Column) -> Column:
+    """Text without white space around it, ideographic spaces included."""
+    return F.regexp_replace(column, AROUND, "")
+
+
+def caption_rules(lang: str, limits: CaptionLimits) -> list[tuple[str, Column]]:
+    """The rules that look at one caption of the column `lang`, cheap ones first."""
+    caption = stripped(lang)
+    return [
+        (f"{lang}_missing", caption.isNull() | (caption == "")),
+        *_length_rules(lang, caption, limits),
+        (f"{lang}_wrong_language", _wrong_script(lang, caption)),
+        *_pattern_rules(lang, caption, limits),
+        *_python_rules(lang, caption, limits),
+    ]
+
+
+def _length_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:
+    num_words = F.regexp_count(caption, F.lit(WORD))
+    return [
+        (f"{lang}_too_short", F.length(caption) < limits.min_chars),
+        (f"{lang}_too_long", F.length(caption) > limits.max_chars),
+        (f"{lang}_too_few_words", num_words < limits.min_words),
+        (f"{lang}_too_many_words", num_words > limits.max_words),
+    ]
+
+
+def _wrong_script(lang: str, caption: Column) -> Column:
+    """A caption without any letter, such as a price, passes as English."""
+    if lang == "zh":
+        return ~caption.rlike(r"\p{IsHan}") | caption.rlike(KANA_OR_HANGUL)
+    return caption.rlike(NOT_ENGLISH) | ~caption.rlike(r"\p{IsLatin}|^\P{L}+$")
+
+
+def _pattern_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:
+    allowed = {
+        "url": limits.allow_contacts,
+        "email": limits.allow_contacts,
+        "phone": limits.allow_contacts,
+        "file_name": limits.allow_file_names,
+        "boilerplate": limits.allow_boilerplate,
+    }
+    return [
+        (f"{lang}_{name}", caption.rlike(pattern_of(name)))
+        for name, is_allowed in allowed.items()
+        if not is_allowed
+    ]
+
+
+@cache
+def pattern_of(name: str) -> str:
+    """One regular expression of the patterns under a name in patterns.toml."""
+    lists = tomllib.loads(PATTERNS.read_text())[name]
+    parts = lists.get("part", []) + [f"^(?:{'|'.join(lists['whole'])})$" for _ in lists.get("whole", [])[:1]]
+    return f"(?i){'|'.join(parts)}"
+
+
+def _python_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:
+    rules = []
+    if limits.sensitive_words is not None:
+        words = Path(limits.sensitive_words.path).read_text().splitlines()
+        rules.append((f"{lang}_sensitive", caption_udfs.has_words(words)(caption)))
+    if lang != "zh" and limits.max_foreign_score < 1:
+        foreign = caption_udfs.foreign_score(lang)(caption) > limits.max_foreign_score
+        rules.append((f"{lang}_wrong_language", foreign))
+    return rules
+
+
+def repeat_rules(lang: str, limits: CaptionLimits) -> list[tuple[str, Column]]:
+    """The rule that needs the whole data set, on rows from `mark_repeated`."""
+    return [(f"{lang}_repeated", F.col(f"{lang}_repeated"))] if limits.max_repeats else []
+
+
+def mark_repeated(
+    rows: DataFrame, limits: dict[str, CaptionLimits], counted: Column | None = None
+) -> DataFrame:
+    """Adds `zh_repeated` or `en_repeated`, true where the caption stands in too many rows, else null.
+
+    Only rows for which `counted` holds are counted. A language without a limit gets no column. Upper and
+    lower case are one. Captions are told apart by 64 bits: two of a hundred million share them with a chance
+    of 3 in 10,000. The list of the repeated goes to every task; it has at most one row in `max_repeats`.
+    """
+    rows_counted = rows if counted is None else rows.where(counted)
+    limited = {lang: limit.max_repeats for lang, limit in limits.items() if limit.max_repeats}
+    found = {lang: _repeated(rows_counted, lang, max_repeats) for lang, max_repeats in limited.items()}
+    for lang, repeated in found.items():
+        hashed = rows.withColumn("_hash", _hash(lang))
+        rows = hashed.join(F.broadcast(repeated), "_hash", "left").drop("_hash")
+    return rows
+
+
+def _hash(lang: str) -> Column:
+    """Null for a caption that is missing."""
+    return F.when(F.col(lang).isNotNull(), F.xxhash64(F.lower(stripped(lang))))
+
+
+def _repeated(rows: DataFrame, lang: str, max_repeats: int) -> DataFrame:
+    """The hashes of the captions that stand in too many rows, each beside a true `zh_repeated`."""
+    counts = rows.where(F.col(lang).isNotNull()).groupBy(_hash(lang).alias("_hash")).count()
+    return counts.where(F.col("count") > max_repeats).select("_hash", F.lit(True).alias(f"{lang}_repeated"))
