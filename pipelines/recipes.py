@@ -105,8 +105,8 @@ BOTH_TOWERS = Phase(
 )
 
 # The names of emoji are short, and the pictures small, of few colours and on white.
-SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=1)
-SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=1)
+SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
+SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
 EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
 
 

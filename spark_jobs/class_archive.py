@@ -1,4 +1,4 @@
-"""Makes the archive of Spark's classes that `spark_jobs.session` gives to Java, for a sooner start of sessions.
+"""Makes the archive of Spark's classes that `spark_jobs.session` gives to Java, for a sooner start.
 
 Run it once an environment: `python -m spark_jobs.class_archive` (a minute; 190 MB among pyspark's files).
 Java 17 writes the archive when it exits, with the classes that were in use, so this runs a small job of each

@@ -11,7 +11,7 @@ from spark_jobs.limits import CaptionLimits, WordList
 from spark_jobs.rules import caption_reason, first_reason
 
 # Captions of 2 to 8 characters pass.
-SHORT = CaptionLimits(min_chars=2, max_chars=8, min_words=1, max_words=8)
+SHORT = CaptionLimits(min_chars=2, max_chars=8, min_words=0, max_words=8)
 SHORT_CAPTIONS = [
     ("zh", "一只猫", None),
     ("zh", "猫咪", None),
@@ -72,10 +72,10 @@ LONG_CAPTIONS = [
     ("zh", "iPhone手机壳2023", None),
     ("zh", "一只猫在沙发上", "zh_too_many_words"),
     ("zh", "联系我们www.example.com", "zh_too_many_words"),
-    ("zh", "看 https://a.cn/b", None),
+    ("zh", "看 https://a.cn/b", "zh_url"),
     ("zh", "见taobao.com店", "zh_url"),
-    ("zh", "见a@b.cn", None),
-    ("zh", "电话13800138000号", None),
+    ("zh", "见a@b.cn", "zh_email"),
+    ("zh", "电话13800138000号", "zh_phone"),
     ("zh", "加微信", "zh_boilerplate"),
     ("zh", "点击查看", "zh_boilerplate"),
     ("zh", "查看更多", "zh_boilerplate"),
@@ -100,7 +100,6 @@ LONG_CAPTIONS = [
     ("en", "cats of 1998-2003", None),
     ("en", "100 200 300", None),
     ("en", "IMG_1234 (2).JPG", "en_file_name"),
-    ("en", "Screenshot 2023-04-01 10.30.00", "en_file_name"),
     ("en", "red-dress-front.jpg from shop", "en_file_name"),
     ("en", "a jpg file", None),
     ("en", "Click here to see cats", "en_boilerplate"),
@@ -123,6 +122,7 @@ SINGLE_WORDS = [
     ("zh", "看 https://a.cn/b", "zh_url"),
     ("en", "IMG_1234.JPG", "en_file_name"),
     ("en", "DSC00017", "en_file_name"),
+    ("en", "Screenshot 2023-04-01 10.30.00", "en_file_name"),
     ("en", "image-12", "en_file_name"),
     ("en", "9f86d081884c7d65", "en_file_name"),
     ("en", "123e4567-e89b-12d3-a456-426614174000", "en_file_name"),

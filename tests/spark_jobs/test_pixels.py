@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from spark_jobs import pixels
 from spark_jobs.limits import ImageLimits
 
-LIMITS = ImageLimits(min_bytes=200, min_sigma=2.0, min_entropy=1.0)
+LIMITS = ImageLimits(min_bytes=200, min_sigma=2.0, min_entropy=1.5)
 
 
 def encoded(values: np.ndarray, form: str = "PNG") -> bytes:
@@ -63,7 +63,7 @@ def test_too_many_pixels_are_never_decoded(monkeypatch):
 
 @pytest.mark.parametrize("values, bits", [(1, 0.0), (2, 1.0), (16, 4.0), (256, 8.0)])
 def test_entropy(values, bits):
-    grey = np.arange(256, dtype=np.uint8) % values
+    grey = (np.arange(256) % values).astype(np.uint8)
     assert pixels.entropy_of(grey) == pytest.approx(bits)
 
 
