@@ -31,6 +31,10 @@ CAPTIONS = {"zh": CHINESE, "en": ENGLISH}
 RECORDS_ONLY = ImageLimits(min_bytes=0, min_sigma=0, min_entropy=0)
 REASONS = ["reason", "zh_reason", "en_reason"]
 
+HEADINGS = (
+    f"{'':36} {'rows':>10} {'seconds':>8} {'cpu s':>8} {'rows/s/core':>12} {'rows/cpu s':>14} {'MB':>8}"
+)
+
 
 def before_crawl(spark: SparkSession, shards: Path, place: Path) -> None:
     """Captions of a list, judged; what is left is written for the crawl."""
@@ -129,18 +133,14 @@ def main() -> None:
         folder = options.folder or Path(scratch)
         shards = {num: write_table(folder / f"rows-{num}", num) for num in {sample, small, large}}
         place = Path(scratch, "out")
-        print(
-            f"{'':36} {'rows':>10} {'seconds':>8} {'cpu s':>8} {'rows/s/core':>12} {'rows/cpu s':>14}  peak MB"
-        )
+        print(HEADINGS)
         # Java compiles what it has run for a while: the first round is not counted.
         chain(spark, shards[small], place, small)
         small_wall, small_cpu = chain(spark, shards[small], place, small)
         large_wall, large_cpu = chain(spark, shards[large], place, large)
         pandas_cpu = compare_with_pandas(spark, shards[sample], sample)
     ratio = f"rules_cost_{short(large)}_vs_{short(small)}"
-    print(
-        f"cost per row, {short(large)} against {short(small)}, in processor time: {large_cpu / small_cpu / 10:.2f}"
-    )
+    print(f"cost per row in processor time, {short(large)} : {short(small)} {large_cpu / small_cpu / 10:.2f}")
     print(f"figure rules_pairs_per_second_per_core {large / large_wall / CORES:.0f}")
     print(f"figure {ratio} {large_wall / small_wall / 10:.3f}")
     print(f"figure rules_vs_pandas {(pandas_cpu / sample) / (large_cpu / large):.2f}")

@@ -23,9 +23,8 @@ NOT_ENGLISH = regex.compile(
 )
 ENGLISH = regex.compile(r"\p{Latin}|^\P{L}+$")
 DOWNLOADS = [(regex.compile(f"(?i){pattern}"), reason) for pattern, reason in DOWNLOAD_REASONS.items()]
-PATTERNS = {
-    name: regex.compile(pattern_of(name)) for name in ("url", "email", "phone", "file_name", "boilerplate")
-}
+NAMES = ("url", "email", "phone", "file_name", "boilerplate")
+PATTERNS = {lang: {name: regex.compile(pattern_of(name, lang)) for name in NAMES} for lang in LANGUAGES}
 
 
 def stripped(caption: str | None) -> str | None:
@@ -48,7 +47,9 @@ def caption_reason(lang: str, caption: str | None, limits: CaptionLimits) -> str
         return f"{lang}_too_many_words"
     if is_foreign(lang, caption):
         return f"{lang}_wrong_language"
-    return next((f"{lang}_{name}" for name, pattern in PATTERNS.items() if pattern.search(caption)), None)
+    return next(
+        (f"{lang}_{name}" for name, pattern in PATTERNS[lang].items() if pattern.search(caption)), None
+    )
 
 
 def is_foreign(lang: str, caption: str) -> bool:

@@ -186,20 +186,22 @@ def test_a_reason_names_its_language_and_rule():
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("name", ["url", "email", "phone", "file_name", "boilerplate"])
 @pytest.mark.parametrize(
     "piece", ["a", " ", "a.", "www.", "0-", "+1 ", "微信", "a@", "http://", "图片", "IMG_1", "-", "("]
 )
-def test_no_pattern_is_slow_on_a_long_caption(spark, name, piece):
+def test_no_pattern_is_slow_on_a_long_caption(spark, lang, name, piece):
     """A pattern that goes back over the caption would take hours on these, and the tests would never end."""
     rows = spark.range(1).select(F.repeat(F.lit(piece), 100_000).alias("caption"))
-    row = rows.select(F.col("caption").rlike(pattern_of(name)).alias("found")).first()
+    row = rows.select(F.col("caption").rlike(pattern_of(name, lang)).alias("found")).first()
     assert row["found"] in (True, False)
 
 
 def test_stripping_is_not_slow_on_spaces_within(spark):
     caption = F.concat(F.lit("  a"), F.repeat(F.lit(" "), 1_000_000), F.lit("b\u3000"))
-    (row,) = spark.range(1).select(F.length(stripped(caption)).alias("chars")).collect()
+    rows = spark.range(1).select(caption.alias("en"))
+    (row,) = rows.select(F.length(stripped("en")).alias("chars")).collect()
     assert row["chars"] == 1_000_002
 
 
