@@ -18,6 +18,7 @@ from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
 from pipelines.demo import EXAM, DemoCorpus
 from pipelines.students import NANO, SMALL
+from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
 from training.settings import LitTuning, Phase, TeacherMember
 
 ATTRIBUTIONS = (
@@ -75,6 +76,11 @@ BOTH_TOWERS = Phase(
     augment=0.04,
 )
 
+# The names of emoji are short, and the pictures small, of few colours and on white.
+SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
+SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
+EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
+
 
 def demo() -> Recipe:
     """The whole emoji corpus on a laptop, in minutes; what `make run` runs."""
@@ -89,7 +95,7 @@ def demo() -> Recipe:
             retries=0,
             allow_private_addresses=True,
         ),
-        filter_pairs=FilterPairs(min_side=32, min_chars_zh=1, min_chars_en=2),
+        filter_pairs=FilterPairs(zh=SHORT_CHINESE, en=SHORT_ENGLISH, image=EMOJI),
         prepare_teacher=PrepareTeacher(source="lit:"),
         embed_pairs=EmbedPairs(
             texts=(TextList("corpus/texts.zh.txt", "zh"), TextList("corpus/texts.en.txt", "en"))

@@ -1,13 +1,31 @@
 """Filter rules: each a snake_case reason and the condition that calls for it.
 
-A rule is a native Spark column, so no row crosses into Python. Pair rules drop the pair; caption rules
-drop one caption, and the pair with its last caption.
+The entry to all of them: captions (spark_jobs/caption_rules.py), downloads and images as recorded (here),
+pixels (spark_jobs/pixels.py). A rule is a native Spark column, so no row crosses into Python, except where
+the recipe asks for a model or a list of words. Pair rules drop the pair; caption rules drop one caption, and
+the pair with its last caption.
 """
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-LANGUAGES = ("zh", "en")
+from spark_jobs.caption_rules import LANGUAGES, caption_rules, mark_repeated, repeat_rules, stripped
+from spark_jobs.limits import CaptionLimits, ImageLimits
+
+__all__ = [
+    "LANGUAGES",
+    "CaptionLimits",
+    "ImageLimits",
+    "caption_reason",
+    "caption_rules",
+    "download_rules",
+    "duplicate_rules",
+    "first_reason",
+    "image_rules",
+    "mark_repeated",
+    "repeat_rules",
+    "stripped",
+]
 
 # How the messages of components.crawl_guard start.
 REFUSALS = (
@@ -38,6 +56,11 @@ def first_reason(rules: list[tuple[str, Column]]) -> Column:
     return F.coalesce(*[F.when(condition, F.lit(reason)) for reason, condition in rules])
 
 
+def caption_reason(lang: str, limits: CaptionLimits) -> Column:
+    """Why the caption in the column `lang` goes, by itself; repeats are counted by `mark_repeated`."""
+    return first_reason(caption_rules(lang, limits))
+
+
 def download_rules() -> list[tuple[str, Column]]:
     """Why a URL gave no image."""
     failed = F.col("status") != "success"
@@ -48,36 +71,15 @@ def download_rules() -> list[tuple[str, Column]]:
     return [*known, ("download_failed", failed)]
 
 
-def image_rules(min_side: int, max_aspect: float) -> list[tuple[str, Column]]:
+def image_rules(limits: ImageLimits) -> list[tuple[str, Column]]:
     """Sizes in pixels of the image as stored; aspect is the longer side over the shorter."""
     shorter = F.least("width", "height")
     return [
-        ("image_too_small", shorter < min_side),
-        ("image_bad_aspect", F.greatest("width", "height") > max_aspect * shorter),
+        ("image_too_small", shorter < limits.min_side),
+        ("image_bad_aspect", F.greatest("width", "height") > limits.max_aspect * shorter),
     ]
 
 
 def duplicate_rules() -> list[tuple[str, Column]]:
     """`copy` is the row's rank among the rows of one image content (see `filter_pairs`)."""
     return [("duplicate_image", F.col("copy") > 1)]
-
-
-def stripped(column: str) -> Column:
-    """Text without white space around it, ideographic spaces included."""
-    return F.regexp_replace(column, r"^[\s\p{Z}]+|[\s\p{Z}]+$", "")
-
-
-def caption_rules(lang: str, min_chars: int, max_chars: int) -> list[tuple[str, Column]]:
-    """Length in characters, and script: Chinese has Han and no kana, English has Latin and no Han."""
-    caption = stripped(lang)
-    has_han = caption.rlike(r"\p{IsHan}")
-    wrong = {
-        "zh": ~has_han | caption.rlike(r"[\p{IsHiragana}\p{IsKatakana}]"),
-        "en": has_han | ~caption.rlike(r"\p{IsLatin}|^\P{L}+$"),
-    }
-    return [
-        (f"{lang}_missing", caption.isNull() | (caption == "")),
-        (f"{lang}_too_short", F.length(caption) < min_chars),
-        (f"{lang}_too_long", F.length(caption) > max_chars),
-        (f"{lang}_wrong_language", wrong[lang]),
-    ]

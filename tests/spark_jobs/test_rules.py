@@ -1,77 +1,9 @@
-"""One line a rule and language: which reason a caption, a download, an image and a copy get."""
+"""One line a rule: which reason a download, an image and a copy get."""
 
 import pytest
 from pyspark.sql import Row
 
-from spark_jobs.rules import caption_rules, download_rules, duplicate_rules, first_reason, image_rules
-
-# Captions of 2 to 8 characters pass.
-CAPTIONS = [
-    ("zh", "一只猫", None),
-    ("zh", "猫咪", None),
-    ("zh", "  猫咪  ", None),
-    ("zh", "2345678猫", None),
-    ("zh", "T恤 XL", None),
-    ("zh", "𠮷野家", None),
-    ("zh", None, "zh_missing"),
-    ("zh", "", "zh_missing"),
-    ("zh", "   ", "zh_missing"),
-    ("zh", "\t\n", "zh_missing"),
-    ("zh", "\u3000\u3000\u3000", "zh_missing"),
-    ("zh", "猫", "zh_too_short"),
-    ("zh", " 猫 ", "zh_too_short"),
-    ("zh", "猫\u3000", "zh_too_short"),
-    ("zh", "猫" * 8, None),
-    ("zh", "猫" * 9, "zh_too_long"),
-    ("zh", "cat", "zh_wrong_language"),
-    ("zh", "12345", "zh_wrong_language"),
-    ("zh", "!?", "zh_wrong_language"),
-    ("zh", "ねこ", "zh_wrong_language"),
-    ("zh", "可愛い猫", "zh_wrong_language"),
-    ("zh", "猫カフェ", "zh_wrong_language"),
-    ("zh", "고양이", "zh_wrong_language"),
-    ("en", "a cat", None),
-    ("en", "café", None),
-    ("en", "12345", None),
-    ("en", "24/7", None),
-    ("en", "!?", None),
-    ("en", "$ 9.99", None),
-    ("en", None, "en_missing"),
-    ("en", "", "en_missing"),
-    ("en", "   ", "en_missing"),
-    ("en", "\t\n", "en_missing"),
-    ("en", "\u3000\u3000\u3000", "en_missing"),
-    ("en", "a", "en_too_short"),
-    ("en", "a cat is", None),
-    ("en", "a cat is x", "en_too_long"),
-    ("en", "猫咪", "en_wrong_language"),
-    ("en", "cat 猫", "en_wrong_language"),
-    ("en", "кот", "en_wrong_language"),
-    ("en", "ねこ", "en_wrong_language"),
-    ("en", "고양이", "en_wrong_language"),
-    ("en", "γάτα 7", "en_wrong_language"),
-]
-
-
-@pytest.fixture(scope="module")
-def caption_reasons(spark) -> dict:
-    """Reasons by language and caption, all found in one job."""
-    rows = spark.createDataFrame(
-        [
-            (lang, *(text if lang == column else None for column in ("zh", "en")))
-            for lang, text, _ in CAPTIONS
-        ],
-        "lang string, zh string, en string",
-    )
-    for lang in ("zh", "en"):
-        rows = rows.withColumn(f"{lang}_reason", first_reason(caption_rules(lang, min_chars=2, max_chars=8)))
-    return {(row["lang"], row[row["lang"]]): row[f"{row['lang']}_reason"] for row in rows.collect()}
-
-
-@pytest.mark.parametrize("lang, caption, reason", CAPTIONS)
-def test_caption(caption_reasons, lang, caption, reason):
-    assert caption_reasons[lang, caption] == reason
-
+from spark_jobs.rules import ImageLimits, download_rules, duplicate_rules, first_reason, image_rules
 
 DOWNLOADS = [
     ("success", None, None),
@@ -120,6 +52,7 @@ def test_download(download_reasons, status, message, reason):
     assert download_reasons[status, message] == reason
 
 
+LIMITS = ImageLimits(min_side=100, max_aspect=3.0)
 # Sides of at least 100 pixels and an aspect of at most 3 pass.
 IMAGES = [
     (100, 100, None),
@@ -138,7 +71,7 @@ IMAGES = [
 def image_reasons(spark) -> dict:
     """Reasons by width and height, all found in one job."""
     rows = spark.createDataFrame([row[:2] for row in IMAGES], "width int, height int")
-    found = rows.withColumn("reason", first_reason(image_rules(min_side=100, max_aspect=3.0))).collect()
+    found = rows.withColumn("reason", first_reason(image_rules(LIMITS))).collect()
     return {(row["width"], row["height"]): row["reason"] for row in found}
 
 
@@ -154,7 +87,7 @@ def test_duplicate(spark):
 
 
 def test_the_first_rule_that_holds_gives_the_reason(spark):
-    rules = [*image_rules(min_side=100, max_aspect=3.0), *duplicate_rules()]
+    rules = [*image_rules(LIMITS), *duplicate_rules()]
     rows = spark.createDataFrame(
         [(50, 500, 2), (100, 500, 2), (100, 100, 2)], "width int, height int, copy int"
     )
