@@ -7,30 +7,9 @@ drop one caption, and the pair with its last caption.
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-LANGUAGES = ("zh", "en")
+from infra.crawl_reasons import DOWNLOAD_REASONS, OTHER_REASON
 
-# How the messages of components.crawl_guard start.
-REFUSALS = (
-    "bad_url",
-    "forbidden_scheme",
-    "forbidden_address",
-    "too_many_redirects",
-    "too_many_bytes",
-    "too_many_pixels",
-    "too_slow",
-    "not_an_image",
-)
-# What the crawl writes as an error, as a pattern, and our word for it; the first match counts.
-DOWNLOAD_REASONS = {
-    **{f"^{reason}: ": reason for reason in REFUSALS},
-    r"disallowed by X-Robots-Tag": "opted_out",
-    r"HTTP Error (\d+)": "http_error",
-    r"certificate|\[SSL": "bad_certificate",
-    r"timed? ?out": "timed_out",
-    r"CV_IO_MAX_IMAGE": "too_many_pixels",
-    r"decoding error|cannot identify": "not_an_image",
-    r"refused|unreachable|Name or service|name resolution|nodename": "no_answer",
-}
+LANGUAGES = ("zh", "en")
 
 
 def first_reason(rules: list[tuple[str, Column]]) -> Column:
@@ -45,7 +24,7 @@ def download_rules() -> list[tuple[str, Column]]:
         (reason, failed & F.col("error_message").rlike(f"(?i){pattern}"))
         for pattern, reason in DOWNLOAD_REASONS.items()
     ]
-    return [*known, ("download_failed", failed)]
+    return [*known, (OTHER_REASON, failed)]
 
 
 def image_rules(min_side: int, max_aspect: float) -> list[tuple[str, Column]]:

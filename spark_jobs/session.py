@@ -3,8 +3,9 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pyspark.sql import SparkSession
 
@@ -22,8 +23,16 @@ def require_java() -> None:
 
 
 @contextlib.contextmanager
-def spark_session(name: str, master: str) -> Iterator[SparkSession]:
-    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end."""
+def spark_session(
+    name: str, master: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[SparkSession]:
+    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
+
+    Args:
+        name: the application's.
+        master: its address.
+        environment: variables for its Python workers.
+    """
     require_java()
     builder = SparkSession.builder.appName(name).master(master)
     settings = {
@@ -33,6 +42,7 @@ def spark_session(name: str, master: str) -> Iterator[SparkSession]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET}",
     }
+    settings |= {f"spark.executorEnv.{key}": value for key, value in environment.items()}
     if master.startswith("local"):
         settings |= {
             "spark.driver.host": "127.0.0.1",
