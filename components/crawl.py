@@ -22,7 +22,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
-from img2dataset import reader
 
 from components import crawl_records
 from components.crawl_guard import PAUSE_WANTED, guarded, main, replaced, worker_environment
@@ -30,6 +29,8 @@ from components.download_pairs import DownloadPairs
 from components.step import StepError
 from infra.console import say
 from infra.safe_fetch import FetchLimits
+
+READER = main.Reader
 
 
 def crawl_urls(config: DownloadPairs, urls: Path, place: Path, engines: dict) -> dict:
@@ -113,7 +114,7 @@ def _adapted(config: DownloadPairs, first: int) -> Iterator[None]:
 
 def _reader(first: int, *arguments: Any) -> Any:
     """img2dataset's, which would number shards from 0; the last argument is the number."""
-    return reader.Reader(*arguments[:-1], first)
+    return READER(*arguments[:-1], first)
 
 
 class NoLogger:
