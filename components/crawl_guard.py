@@ -25,6 +25,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 from img2dataset import downloader
 
 from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
+from components.reduced_decoding import ReducingResizer
 from infra.crawl_reasons import PASSING_REASONS, reason_of
 from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, Resolver, opened, read_body
 
@@ -107,7 +108,7 @@ class GuardedDownloader(downloader.Downloader):
     """img2dataset's worker for a shard, with our way to fetch; it is pickled into worker processes."""
 
     def __init__(self, limits: FetchLimits, max_pixels: int, **settings: Any):
-        super().__init__(**settings)
+        super().__init__(**settings | {"resizer": ReducingResizer(settings["resizer"])})
         self.limits = limits
         self.max_pixels = max_pixels
 

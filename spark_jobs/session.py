@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +35,8 @@ def spark_session(
         environment: variables for its Python workers.
     """
     require_java()
+    # Its Python workers have what this process has; on a cluster they are of the same image.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)
     settings = {
         "spark.ui.enabled": "false",

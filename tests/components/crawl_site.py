@@ -22,15 +22,19 @@ from PIL import Image
 
 
 def make_pictures(count: int, side: int, seed: int = 0) -> list[bytes]:
-    """JPEGs of smooth noise, 4 by 3, about as hard to encode as photographs."""
+    """JPEGs of 4 by 3 with detail at all scales alike, as photographs have it."""
     draw = np.random.default_rng(seed)
     pictures = []
     for _ in range(count):
-        coarse = Image.fromarray(draw.integers(0, 256, (side // 16, side // 12, 3), np.uint8))
-        pixels = np.asarray(coarse.resize((side * 4 // 3, side), Image.Resampling.BICUBIC), np.int16)
-        noisy = (pixels + draw.normal(0, 8, pixels.shape)).clip(0, 255).astype(np.uint8)
+        pixels = np.full((side, side * 4 // 3, 3), 128.0)
+        for cell in (64, 32, 16, 8, 4, 2):
+            grid = Image.fromarray(
+                draw.integers(0, 256, (-(-side // cell), -(-side * 4 // 3 // cell), 3), np.uint8)
+            )
+            detail = np.asarray(grid.resize(pixels.shape[1::-1], Image.Resampling.BICUBIC), float)
+            pixels += (detail - 128) * (0.25 if cell > 2 else 0.1)
         stream = io.BytesIO()
-        Image.fromarray(noisy).save(stream, "JPEG", quality=85)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(stream, "JPEG", quality=85)
         pictures.append(stream.getvalue())
     return pictures
 
