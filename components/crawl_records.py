@@ -38,10 +38,11 @@ def _file(shards: Path, number: int, suffix: str) -> Path:
 
 
 def forget_unfinished(shards: Path, first: int) -> None:
-    """Take away the statistics of shards, from `first` on, that do not have all their rows.
+    """Take away what there is of shards, from `first` on, that do not have all their rows.
 
     img2dataset takes a shard with statistics for finished. They may be half written, and a row that could
-    not be written for want of space is missing without a word.
+    not be written for want of space is missing without a word. A worker that outlived the crawl it was
+    started for then writes to files that are gone, and not into those of the worker that comes after it.
     """
     for number in shard_numbers(shards, first):
         stats = _file(shards, number, STATS)
@@ -51,6 +52,10 @@ def forget_unfinished(shards: Path, first: int) -> None:
             whole = False
         if not whole:
             stats.unlink()
+    finished = set(shard_numbers(shards, first))
+    for file in (*shards.glob("*.tar"), *shards.glob("*.parquet")):
+        if int(file.stem) >= first and int(file.stem) not in finished and file.is_file():
+            file.unlink()
 
 
 def num_crawled(shards: Path, first: int) -> int:

@@ -179,6 +179,7 @@ def test_only_failures_that_may_pass_are_crawled_again(tmp_path, at_once):
         counts = crawl.crawl_urls(config, write_urls(tmp_path, urls), tmp_path, {})
         asked = counts_of(site)
     rows = whole_rows(tmp_path / "shards", urls)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert asked == {path: times for path, (_, _, times) in ANSWERS.items()}
     assert rows["error_message"].to_dict() == {path: message for path, (_, message, _) in ANSWERS.items()}
     assert rows["zh"].to_dict() == {path: f"图{number}" for number, path in enumerate(ANSWERS)}

@@ -79,3 +79,13 @@ def test_progress_is_shown_as_shards_appear(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("[download_pairs] URLs tried")
     assert " 5/5 " in lines[-1]
+
+
+def test_what_there_is_of_an_unfinished_shard_goes(tmp_path):
+    for number in range(3):
+        write_shard(tmp_path, number, [None], 0, 1)
+    for name in ("00000_stats.json", "00001_stats.json"):
+        (tmp_path / name).unlink()
+    crawl_records.forget_unfinished(tmp_path, 1)
+    left = ["00000.parquet", "00000.tar", "00002.parquet", "00002.tar", "00002_stats.json"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == left
