@@ -37,6 +37,13 @@ class UrlList:
 class DownloadPairs:
     """What to crawl and how; sizes in pixels, times in seconds.
 
+    `distributor` is img2dataset's: `multiprocessing` on this machine, `pyspark` or `ray` at the run's
+    address, where `num_processes` has no say. `retries` come at once; each of `retry_rounds` comes after
+    the whole crawl, for rows whose failure may pass. A host is asked by one machine at most so often a
+    second (0 is without bound), and between rounds a pause that hosts ask for is kept up to
+    `max_pause_seconds`. `user_agent_token` names the crawler to the servers, whose X-Robots-Tag may refuse
+    it by that name.
+
     The last five bound what one URL may cost, its redirects and retries included, and where it may lead:
     `allow_private_addresses` is for a server of our own, never for URLs that strangers wrote.
     """
@@ -50,6 +57,11 @@ class DownloadPairs:
     num_threads: int = 32
     timeout_seconds: int = 10
     retries: int = 1
+    retry_rounds: int = 0
+    max_pause_seconds: float = 60.0
+    max_requests_per_second_per_host: float = 20.0
+    user_agent_token: str = ""
+    distributor: str = "multiprocessing"
     max_bytes: int = 20_000_000
     # A PNG of 64 million pixels with alpha, 260 kB to fetch, takes 5 GB in img2dataset; half as many, 2.7 GB.
     max_pixels: int = 32_000_000
@@ -107,62 +119,10 @@ def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
     if merged.empty:
         raise StepError("no row of the URL lists has both a URL and a caption")
     say("download_pairs", f"{counts['rows']} rows, {counts['urls']} URLs to crawl")
+    from components.crawl import crawl_urls
+
     merged.to_parquet(place / "urls.parquet")
-    _download(config, place)
-    return _count_statuses(place / "shards", counts)
-
-
-def _download(config: DownloadPairs, place: Path) -> None:
-    """img2dataset over `place/urls.parquet`, within the limits."""
-    from img2dataset import download
-
-    from components.crawl_guard import guarded
-    from infra.safe_fetch import FetchLimits
-
-    limits = FetchLimits(
-        max_bytes=config.max_bytes,
-        max_redirects=config.max_redirects,
-        max_seconds=config.max_seconds_per_image,
-        allow_private_addresses=config.allow_private_addresses,
-    )
-    with guarded(limits, config.max_pixels):
-        download(
-            url_list=str(place / "urls.parquet"),
-            input_format="parquet",
-            output_folder=str(place / "shards"),
-            output_format="webdataset",
-            save_additional_columns=list(LANGUAGES),
-            resize_mode="keep_ratio",
-            resize_only_if_bigger=True,
-            image_size=config.image_size,
-            encode_format=config.encode_format,
-            encode_quality=config.encode_quality,
-            number_sample_per_shard=config.pairs_per_shard,
-            processes_count=config.num_processes,
-            thread_count=config.num_threads,
-            timeout=config.timeout_seconds,
-            retries=config.retries,
-            extract_exif=False,
-            enable_wandb=False,
-            incremental_mode="incremental",
-        )
-
-
-def _count_statuses(shards: Path, counts: dict) -> dict:
-    """Counts per status over the shards' own records; no picture at all is an error."""
-    import pandas as pd
-
-    columns = ["status", "error_message"]
-    rows = pd.concat(pd.read_parquet(file, columns=columns) for file in shards.glob("*.parquet"))
-    if len(rows) < counts["urls"]:
-        lost = counts["urls"] - len(rows)
-        raise StepError(f"{lost} URLs are in shards that could not be written (see the full log); run again")
-    downloaded = int((rows["status"] == "success").sum())
-    if not downloaded:
-        usual = rows["error_message"].mode().iloc[0]
-        raise StepError(f"none of the URLs gave an image: is the network there? Most often: {usual}")
-    say("download_pairs", f"{downloaded} images of {counts['urls']} URLs")
-    return {**counts, "downloaded": downloaded}
+    return {**counts, "crawl": crawl_urls(config, place / "urls.parquet", place, engines)}
 
 
 @step_component()

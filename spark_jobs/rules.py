@@ -9,6 +9,7 @@ the pair with its last caption.
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from infra.crawl_reasons import DOWNLOAD_REASONS, OTHER_REASON
 from spark_jobs.caption_rules import LANGUAGES, caption_rules, mark_repeated, repeat_rules, stripped
 from spark_jobs.limits import CaptionLimits, ImageLimits
 
@@ -26,29 +27,6 @@ __all__ = [
     "repeat_rules",
     "stripped",
 ]
-
-# How the messages of components.crawl_guard start.
-REFUSALS = (
-    "bad_url",
-    "forbidden_scheme",
-    "forbidden_address",
-    "too_many_redirects",
-    "too_many_bytes",
-    "too_many_pixels",
-    "too_slow",
-    "not_an_image",
-)
-# What the crawl writes as an error, as a pattern, and our word for it; the first match counts.
-DOWNLOAD_REASONS = {
-    **{f"^{reason}: ": reason for reason in REFUSALS},
-    r"disallowed by X-Robots-Tag": "opted_out",
-    r"HTTP Error (\d+)": "http_error",
-    r"certificate|\[SSL": "bad_certificate",
-    r"timed? ?out": "timed_out",
-    r"CV_IO_MAX_IMAGE": "too_many_pixels",
-    r"decoding error|cannot identify": "not_an_image",
-    r"refused|unreachable|Name or service|name resolution|nodename": "no_answer",
-}
 
 
 def first_reason(rules: list[tuple[str, Column]]) -> Column:
@@ -68,7 +46,7 @@ def download_rules() -> list[tuple[str, Column]]:
         (reason, failed & F.col("error_message").rlike(f"(?i){pattern}"))
         for pattern, reason in DOWNLOAD_REASONS.items()
     ]
-    return [*known, ("download_failed", failed)]
+    return [*known, (OTHER_REASON, failed)]
 
 
 def image_rules(limits: ImageLimits) -> list[tuple[str, Column]]:

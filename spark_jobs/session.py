@@ -4,8 +4,9 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -28,9 +29,19 @@ def require_java() -> None:
 
 @contextlib.contextmanager
 def spark_session(
-    name: str, master: str, java_options: str = f"-XX:SharedArchiveFile={CLASS_ARCHIVE}"
+    name: str,
+    master: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    java_options: str = f"-XX:SharedArchiveFile={CLASS_ARCHIVE}",
 ) -> Iterator[SparkSession]:
-    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end."""
+    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
+
+    Args:
+        name: the application's.
+        master: its address.
+        environment: variables for its Python workers.
+        java_options: for the driver's JVM.
+    """
     require_java()
     # Spark takes the first python3 it finds; a cluster's executors run our image, with this very path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -42,6 +53,7 @@ def spark_session(
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET} {java_options}",
     }
+    settings |= {f"spark.executorEnv.{key}": value for key, value in environment.items()}
     if master.startswith("local"):
         # Before Java starts: or Spark looks for another address and warns of what it finds.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

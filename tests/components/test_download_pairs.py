@@ -208,13 +208,11 @@ def test_a_second_crawl_keeps_finished_shards(crawled):
 
 
 def test_a_crawl_counts_what_came(crawled):
-    assert crawled.facts == {
-        "rows": 5,
-        "no_url_or_caption": 0,
-        "joined_by_url": 0,
-        "urls": 5,
-        "downloaded": 2,
-    }
+    facts = {**crawled.facts}
+    came = facts.pop("crawl")
+    assert facts == {"rows": 5, "no_url_or_caption": 0, "joined_by_url": 0, "urls": 5}
+    assert (came["urls"], came["downloaded"], came["success_rate"]) == (5, 2, 0.4)
+    assert came["failures"] == {"http_error": 1, "not_an_image": 1, "no_answer": 1}
 
 
 @pytest.mark.parametrize(

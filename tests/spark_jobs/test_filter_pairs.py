@@ -47,7 +47,7 @@ SECOND_SHARD = [
     (record("100", "同一只猫", "the same cat", sha256="sha-000"), "duplicate_image"),
     (record("101", "一只猫", "a cat", width=50), "image_too_small"),
     (failed("102", "HTTP Error 404: Not Found"), "http_error"),
-    (failed("103", "Connection reset by peer"), "download_failed"),
+    (failed("103", "Connection reset by peer"), "connection_lost"),
 ]
 REASONS = {row["key"]: reason for row, reason in FIRST_SHARD + SECOND_SHARD}
 
