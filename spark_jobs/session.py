@@ -23,7 +23,13 @@ def require_java() -> None:
 
 @contextlib.contextmanager
 def spark_session(name: str, master: str) -> Iterator[SparkSession]:
-    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end."""
+    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
+
+    Where one is running already in this thread it is that one, and it goes on.
+    """
+    if running := SparkSession.getActiveSession():
+        yield running
+        return
     require_java()
     builder = SparkSession.builder.appName(name).master(master)
     settings = {
