@@ -4,9 +4,11 @@ Only the head of a file is read. What can be wrong with a list as a whole is fou
 the file's name: nothing there, an unknown format, a column that is missing.
 """
 
+import contextlib
 import csv
 import glob
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 PACKED = (".gz", ".zst")
 HEAD_BYTES = 1 << 20
+BROKEN = "\ufffd"
 
 
 def find_files(source: UrlList) -> list[Path]:
@@ -89,7 +92,7 @@ def _describe(file: Path, layout: Layout) -> tuple[str, tuple[str, ...], str]:
         raise unreadable(file, f"its suffix tells no format; name one in the layout: {known}")
     try:
         columns, header = _columns_of(file, form, layout)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, csv.Error) as error:
         raise unreadable(file, error) from error
     missing = {layout.url, layout.zh, layout.en} - {""} - set(columns)
     if missing:
@@ -104,21 +107,37 @@ def _columns_of(file: Path, form: str, layout: Layout) -> tuple[tuple[str, ...],
 
         return tuple(pq.read_schema(file).names), ""
     if form == "jsonl":
-        rows = [json.loads(line) for line in _head(file)[:100]]
-        return tuple(dict.fromkeys(name for row in rows if isinstance(row, dict) for name in row)), ""
+        return _names_in_json(_head(file)), ""
     if layout.names:
         return layout.names, ""
     header = _head(file)[0]
-    separator = "\t" if form == "tsv" else ","
-    names = next(csv.reader([header], delimiter=separator))
+    if BROKEN in header:
+        raise ValueError("its header line is not UTF-8")
+    names = next(csv.reader([header], delimiter="\t" if form == "tsv" else ","))
     return tuple(name.strip() for name in names), header
+
+
+def _names_in_json(lines: list[str]) -> tuple[str, ...]:
+    """All names of the objects in these lines; a row may leave out what it lacks.
+
+    Raises:
+        ValueError: there is no object.
+    """
+    names: dict[str, None] = {}
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            names |= dict.fromkeys(row if isinstance(row, dict) else ())
+    if not names:
+        raise ValueError("no line of it is a JSON object")
+    return tuple(names)
 
 
 def _head(file: Path) -> list[str]:
     """The first lines of a text file, unpacked, blank ones left out; a line that is cut off is not among them.
 
     Raises:
-        ValueError: it is not UTF-8, or there is no line.
+        ValueError: there is no line.
     """
     import pyarrow as pa
 
@@ -126,10 +145,8 @@ def _head(file: Path) -> list[str]:
         head = stream.read(HEAD_BYTES)
     if len(head) == HEAD_BYTES:
         head = head[: head.rfind(b"\n") + 1]
-    try:
-        lines = [line for line in head.decode("utf-8-sig").splitlines() if line.strip(" ")]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from error
+    lines = re.split(r"\r\n|\n|\r", head.decode("utf-8-sig", errors="replace"))
+    lines = [line for line in lines if line.strip(" ")]
     if not lines:
         raise ValueError("it is empty")
     return lines

@@ -63,20 +63,17 @@ class UrlList:
     name: str = ""
     content: str = ""
 
+    def __post_init__(self):
+        if isinstance(self.layout, str) and self.layout not in PRESETS:
+            known = ", ".join(PRESETS)
+            raise ValueError(f"{self.path}: no layout {self.layout!r}; choose one of {known}, or give columns")
+        if not self.columns.zh and not self.columns.en:
+            raise ValueError(f"{self.path}: the layout names no column with captions; give zh, en or both")
+
     @property
     def columns(self) -> Layout:
-        """The layout in full.
-
-        Raises:
-            StepError: no preset has this name, or there is no column with captions.
-        """
-        layout = PRESETS.get(self.layout) if isinstance(self.layout, str) else self.layout
-        if layout is None:
-            known = ", ".join(PRESETS)
-            raise StepError(f"{self.path}: no layout {self.layout!r}; choose one of {known}, or give columns")
-        if not layout.zh and not layout.en:
-            raise StepError(f"{self.path}: the layout names no column with captions; give zh, en or both")
-        return layout
+        """The layout in full."""
+        return PRESETS[self.layout] if isinstance(self.layout, str) else self.layout
 
 
 def list_names(lists: tuple[UrlList, ...]) -> tuple[str, ...]:
@@ -113,6 +110,8 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
     from spark_jobs.session import spark_session
     from spark_jobs.url_lists import UnreadableFile
 
+    if not config.lists:
+        raise StepError("the recipe names no URL list; give download_pairs.lists")
     lists = [look_at(source) for source in config.lists]
     names = list_names(config.lists)
     rule = functools.partial(_caption_reason, config)

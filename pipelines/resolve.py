@@ -1,6 +1,7 @@
 """From a recipe's name and overrides to one config dict a step, each with what identifies its result."""
 
 import dataclasses
+import glob
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from components.prepare_teacher import require_pinned
 from components.step import StepError, build
 from infra.code_version import code_version
-from infra.store import fingerprint, plain
+from infra.store import fingerprint, identity, plain
 from pipelines.recipes import RECIPES, Recipe
 
 STEPS = (
@@ -115,7 +116,16 @@ def _locate(value: Any, root: Path) -> Any:
     for field in PATH_FIELDS:
         if field in located and "content" in located:
             path = root / located[field]
-            if not path.exists():
+            content = _content(path)
+            if not content:
                 raise StepError(f"{path} is not there; the recipe's {field} names it")
-            located |= {field: str(path), "content": fingerprint(path)}
+            located |= {field: str(path), "content": content}
     return located
+
+
+def _content(path: Path) -> str:
+    """The fingerprint of a file, a folder or all that a pattern fits; empty when there is nothing."""
+    if path.exists():
+        return fingerprint(path)
+    found = sorted(map(Path, glob.glob(str(path), recursive=True)))
+    return identity([str(file) for file in found], [fingerprint(file) for file in found]) if found else ""

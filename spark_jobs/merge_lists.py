@@ -50,7 +50,7 @@ def row_rules() -> list[tuple[str, Column]]:
 def judge(rows: DataFrame, caption_reason: CaptionReason) -> DataFrame:
     """Adds `zh_reason`, `en_reason` and `reason`: a row goes with its last caption."""
     values = {"url": normalised_url(), **{lang: stripped(lang) for lang in LANGUAGES}}
-    rows = rows.withColumns({name: F.when(value != "", value) for name, value in values.items()})
+    rows = rows.withColumns({name: F.nullif(value, F.lit("")) for name, value in values.items()})
     found = {f"{lang}_reason": F.when(F.col(lang).isNotNull(), caption_reason(lang)) for lang in LANGUAGES}
     rows = rows.withColumns(found)
     left = [F.when(F.col(f"{lang}_reason").isNull(), F.col(lang)) for lang in LANGUAGES]

@@ -85,10 +85,11 @@ def _literal(file: str) -> str:
 
 def _fields(rows: DataFrame, values: dict[str, Column], line: Column, malformed: Column) -> DataFrame:
     """FIELDS of rows that are sound; bytes that are no UTF-8 are not."""
-    malformed = malformed | ~F.is_valid_utf8(line)
     shown = F.substring(F.make_valid_utf8(line), 1, MAX_SHOWN_CHARS)
-    sound = [F.when(~malformed, values.get(field, F.lit(None))).alias(field) for field in FIELDS]
-    return rows.select(*sound, malformed.alias("malformed"), F.when(malformed, shown).alias("line"))
+    rows = rows.withColumn("malformed", malformed | ~F.is_valid_utf8(line))
+    sound = {field: F.when(~F.col("malformed"), values.get(field, F.lit(None))) for field in FIELDS}
+    columns = {**sound, "line": F.when(F.col("malformed"), shown)}
+    return rows.select(*[column.alias(name) for name, column in columns.items()], "malformed")
 
 
 Parsed = tuple[DataFrame, dict[str, Column], Column]
@@ -112,9 +113,9 @@ def _parse_quoted(rows: DataFrame, part: ListPart) -> Parsed:
     positions = {field: part.columns.index(name) for field, name in part.wanted.items() if name}
     values = {field: F.col(f"parsed.c{position}") for field, position in positions.items()}
     # The parser ends an open quote at the end of the line, as if nothing were wrong.
-    is_open = F.length(F.regexp_replace("value", '[^"]+', "")) % 2 == 1
+    num_quotes = F.length("value") - F.length(F.replace("value", F.lit('"'), F.lit("")))
     starts_quoted = F.col("value").rlike(f'(^|{SEPARATORS[part.format]})"')
-    return rows, values, F.col("parsed.bad").isNotNull() | (is_open & starts_quoted)
+    return rows, values, F.col("parsed.bad").isNotNull() | ((num_quotes % 2 == 1) & starts_quoted)
 
 
 def _parse_json(rows: DataFrame, part: ListPart) -> Parsed:
