@@ -17,6 +17,7 @@ from components.step import StepError
 from components.url_lists import UrlList, merge_url_lists
 from infra.console import say
 
+
 @dataclass(frozen=True)
 class DownloadPairs:
     """What to crawl and how; sizes in pixels, times in seconds.
@@ -43,6 +44,10 @@ class DownloadPairs:
     max_redirects: int = 3
     max_seconds_per_image: float = 30.0
     allow_private_addresses: bool = False
+
+    def __post_init__(self):
+        if not all(isinstance(source, UrlList) for source in self.lists):
+            raise ValueError('lists are written [{"path": "pairs.csv", "layout": "en"}]')
 
 
 def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:

@@ -134,7 +134,7 @@ def _names_in_json(lines: list[str]) -> tuple[str, ...]:
 
 
 def _head(file: Path) -> list[str]:
-    """The first lines of a text file, unpacked, blank ones left out; a line that is cut off is not among them.
+    """The first whole lines of a text file, unpacked, blank ones left out.
 
     Raises:
         ValueError: there is no line.

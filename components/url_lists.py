@@ -5,7 +5,6 @@ in full. How lists are read and judged is Spark's work (spark_jobs.url_lists, sp
 """
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class UrlList:
-    """A list of (URL, captions): a file, a folder with all files below it, or a pattern such as `lists/*.csv`.
+    """A list of (URL, captions): a file, a folder with all below it, or a pattern such as `lists/*.csv`.
 
     Where two lists have a caption of one language for one URL, the list that comes first in the recipe wins.
     `name` stands for the list in reports; by default it is the last part of the path that is no pattern.
@@ -66,7 +65,9 @@ class UrlList:
     def __post_init__(self):
         if isinstance(self.layout, str) and self.layout not in PRESETS:
             known = ", ".join(PRESETS)
-            raise ValueError(f"{self.path}: no layout {self.layout!r}; choose one of {known}, or give columns")
+            raise ValueError(
+                f"{self.path}: no layout {self.layout!r}; choose one of {known}, or give columns"
+            )
         if not self.columns.zh and not self.columns.en:
             raise ValueError(f"{self.path}: the layout names no column with captions; give zh, en or both")
 
@@ -122,7 +123,9 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
         raise StepError(f"cannot read the URL list {error}") from error
     if not facts["urls"]:
         reasons = ", ".join(f"{count} {reason}" for reason, count in facts["dropped"].items())
-        raise StepError(f"no row of the URL lists has both a URL and a caption: {reasons or 'they are empty'}")
+        raise StepError(
+            f"no row of the URL lists has both a URL and a caption: {reasons or 'they are empty'}"
+        )
     return facts
 
 

@@ -27,10 +27,10 @@ def spark_session(name: str, master: str) -> Iterator[SparkSession]:
 
     Where one is running already in this thread it is that one, and it goes on.
     """
+    require_java()
     if running := SparkSession.getActiveSession():
         yield running
         return
-    require_java()
     builder = SparkSession.builder.appName(name).master(master)
     settings = {
         "spark.ui.enabled": "false",

@@ -20,7 +20,8 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_jobs.rules import LANGUAGES
 
 FIELDS = ("url", *LANGUAGES)
-# Longer lines are no rows of captions; and Spark's CSV parser fails on a line of more columns than it expects.
+# Longer lines are no rows of captions; and Spark's CSV parser fails on a line of more columns than it was
+# told to expect.
 MAX_LINE_CHARS = 65_536
 MAX_SHOWN_CHARS = 500
 SEPARATORS = {"csv": ",", "tsv": "\t"}

@@ -1,4 +1,4 @@
-"""Lists of every format and packing, with what real files have: BOM, CRLF, open quotes, rows of a wrong width."""
+"""Lists of every format and packing, with what real files have: BOM, CRLF, open quotes, odd widths."""
 
 import gzip
 import json
@@ -22,7 +22,11 @@ def as_csv(separator: str = ",", end: str = "\n", header: str = "url,caption") -
     for url, caption in TABLE:
         caption = caption or ""
         needs = separator == "," and set(caption) & set('",')
-        lines.append(f'{url}{separator}"{caption.replace(chr(34), chr(34) * 2)}"' if needs else url + separator + caption)
+        lines.append(
+            f'{url}{separator}"{caption.replace(chr(34), chr(34) * 2)}"'
+            if needs
+            else url + separator + caption
+        )
     return end.join([*lines, ""])
 
 
@@ -87,7 +91,9 @@ def folder(tmp_path_factory) -> Path:
     for codec in ("snappy", "zstd", "gzip"):
         pq.write_table(table, folder / f"{codec}.parquet", compression=codec)
     broken = pa.array([b"a cat", b"\xff"], pa.binary())
-    pq.write_table(pa.table({"url": ["http://a/0.png", "http://a/1.png"], "caption": broken}), folder / "bytes.parquet")
+    pq.write_table(
+        pa.table({"url": ["http://a/0.png", "http://a/1.png"], "caption": broken}), folder / "bytes.parquet"
+    )
     pack(folder / "bad.csv", lines("url,caption", *BAD_CSV, *(line for line, _ in GOOD_CSV)))
     pack(folder / "bad.tsv", lines("url\tcaption", *BAD_TSV, *(line for line, _ in GOOD_TSV)))
     pack(folder / "bad.jsonl", lines(*BAD_JSONL, '{"url": "http://a/4.png", "caption": 5}'))
@@ -106,7 +112,9 @@ def folder(tmp_path_factory) -> Path:
 
 WIDE = Layout(url="链接", zh="中文", en="English")
 LISTS = {
-    **{name: (name, "en") for name in [*FILES, *(f"{codec}.parquet" for codec in ("snappy", "zstd", "gzip"))]},
+    **{
+        name: (name, "en") for name in [*FILES, *(f"{codec}.parquet" for codec in ("snappy", "zstd", "gzip"))]
+    },
     **{name: (name, "en") for name in ("bad.csv", "bad.tsv", "bad.jsonl", "bytes.parquet")},
     "quoted.tsv": ("quoted.tsv", Layout(en="caption", quoted=True)),
     "cc3m.tsv": ("cc3m.tsv", "cc3m"),
@@ -127,7 +135,9 @@ def rows(spark, folder) -> dict[str, list]:
     return {name: sorted(items, key=lambda row: row["url"] or "") for name, items in found.items()}
 
 
-TABLES = [name for name, (_, layout) in LISTS.items() if layout == "en" and name not in ("parts", "bytes.parquet")]
+TABLES = [
+    name for name, (_, layout) in LISTS.items() if layout == "en" and name not in ("parts", "bytes.parquet")
+]
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if not name.startswith("bad.")])
@@ -152,7 +162,10 @@ def test_rows_beside_malformed_ones_stay(rows, name, good):
 
 
 def test_parquet_with_other_bytes_than_utf8_costs_the_row(rows):
-    assert [(row["en"], row["malformed"]) for row in rows["bytes.parquet"]] == [(None, True), ("a cat", False)]
+    assert [(row["en"], row["malformed"]) for row in rows["bytes.parquet"]] == [
+        (None, True),
+        ("a cat", False),
+    ]
 
 
 @pytest.mark.parametrize("name", ["cc3m.tsv", "cc12m.tsv"])
@@ -165,7 +178,9 @@ def test_quotes_of_tsv_count_where_the_layout_says_so(rows):
 
 
 def test_a_list_may_have_both_languages_and_more_columns(rows):
-    assert [(row["url"], row["zh"], row["en"]) for row in rows["wide.csv"]] == [("http://a/0.png", "猫", "a cat")]
+    assert [(row["url"], row["zh"], row["en"]) for row in rows["wide.csv"]] == [
+        ("http://a/0.png", "猫", "a cat")
+    ]
 
 
 def test_a_folder_is_all_its_lists_whatever_their_format_and_order_of_columns(rows):
