@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from components.align_student import AlignStudent
 from components.distill_student import DistillStudent
-from components.download_pairs import DownloadPairs, UrlList
+from components.download_pairs import DownloadPairs
 from components.embed_pairs import EmbedPairs, TextList
 from components.evaluate_student import EvaluateStudent
 from components.export_student import ExportStudent
@@ -16,6 +16,7 @@ from components.filter_pairs import FilterPairs
 from components.prepare_teacher import PrepareTeacher
 from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
+from components.url_lists import UrlList
 from pipelines.demo import EXAM, DemoCorpus
 from pipelines.students import NANO, SMALL
 from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
@@ -137,8 +138,8 @@ def smoke() -> Recipe:
 def full() -> Recipe:
     """The paper's setting at web scale, for a cluster: AltCLIP teaches a student of at most 60M parameters.
 
-    Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's,
-    below the storage root under `lists/`.
+    Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's
+    as published, below the storage root under `lists/`.
     """
     base = demo()
     phases = (
@@ -151,8 +152,8 @@ def full() -> Recipe:
         corpus=None,
         download_pairs=DownloadPairs(
             lists=(
-                UrlList("lists/wukong.csv", "zh", url_column="url", caption_column="caption"),
-                UrlList("lists/cc12m.parquet", "en", url_column="url", caption_column="caption"),
+                UrlList("lists/wukong", "wukong"),
+                UrlList("lists/cc12m.tsv", "cc12m"),
             ),
             num_processes=16,
             num_threads=256,

@@ -1,7 +1,9 @@
 """From a recipe's name and overrides to one config dict a step, each with what identifies its result."""
 
 import dataclasses
+import glob
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from components.step import StepError, build
 from infra import object_store
 from infra.code_version import code_version
 from infra.object_store import StoreError, is_object
-from infra.store import fingerprint, plain
+from infra.store import fingerprint, identity, plain
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.students import STUDENTS
 
@@ -169,8 +171,22 @@ def _content(path: str, field: str, endpoint: str) -> str:
     try:
         if is_object(path):
             return object_store.fingerprint(path, endpoint)
-        return fingerprint(Path(path))
+        return _local_content(path)
     except FileNotFoundError:
         raise StepError(f"{path} is not there; the recipe's {field} names it") from None
     except StoreError as error:
         raise StepError(f"{error}; the recipe's {field} names it") from error
+
+
+def _local_content(path: str) -> str:
+    """The fingerprint of a file, a folder or all that a pattern fits.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+    """
+    if os.path.exists(path):
+        return fingerprint(Path(path))
+    found = sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise FileNotFoundError(path)
+    return identity(found, [fingerprint(Path(file)) for file in found])

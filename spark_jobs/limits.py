@@ -50,3 +50,5 @@ class ImageLimits:
 CHINESE = CaptionLimits(min_chars=5, max_chars=50, min_words=5, max_words=60)
 ENGLISH = CaptionLimits(min_chars=6, max_chars=1_000, min_words=3, max_words=256)
 IMAGE = ImageLimits()
+# Before a crawl: what no filter would keep. Lengths are loose, for a changed threshold means another crawl.
+BEFORE_CRAWL = CaptionLimits(min_chars=1, max_chars=1_000, min_words=1, max_words=256, max_repeats=0)

@@ -36,6 +36,8 @@ def spark_session(
 ) -> Iterator[SparkSession]:
     """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
 
+    Where one is running already in this thread it is that one, and it goes on.
+
     Args:
         name: the application's.
         master: its address.
@@ -43,6 +45,9 @@ def spark_session(
         java_options: for the driver's JVM.
     """
     require_java()
+    if running := SparkSession.getActiveSession():
+        yield running
+        return
     # Spark takes the first python3 it finds; a cluster's executors run our image, with this very path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)

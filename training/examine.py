@@ -97,7 +97,7 @@ def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
 
 def _funnel(facts: dict[str, dict]) -> list[FunnelStage]:
     crawl, judged, selected = facts["raw"], facts["pairs"], facts["selection"]
-    lists = {"no_url_or_caption": crawl["no_url_or_caption"], "joined_by_url": crawl["joined_by_url"]}
+    lists = {**crawl["dropped"], "joined_by_url": crawl["joined_by_url"]}
     return [
         FunnelStage("url_lists", crawl["rows"], crawl["urls"], lists),
         FunnelStage("filter_pairs", judged["input"], judged["kept"], judged["dropped"]),

@@ -23,8 +23,9 @@ import pytest
 from PIL import Image
 
 from components.crawl_guard import download_picture, guarded, main
-from components.download_pairs import DownloadPairs, UrlList, crawl
+from components.download_pairs import DownloadPairs, crawl
 from components.step import StepError
+from components.url_lists import UrlList
 from infra import crawl_reasons, safe_fetch
 from infra.safe_fetch import FetchLimits
 from pipelines.recipes import RECIPES
@@ -557,7 +558,7 @@ def write_list(file: Path, urls: list[str]) -> UrlList:
 
 
 @pytest.fixture(scope="module")
-def crawled(port, tmp_path_factory) -> tuple[Path, dict, dict]:
+def crawled(spark, port, tmp_path_factory) -> tuple[Path, dict, dict]:
     """(shards, facts, row by URL without the site) of one real crawl of everything the server has."""
     place = tmp_path_factory.mktemp("crawled")
     site = f"http://127.0.0.1:{port}"
@@ -574,16 +575,16 @@ def crawled(port, tmp_path_factory) -> tuple[Path, dict, dict]:
         max_seconds_per_image=4.0,
         allow_private_addresses=True,
     )
-    facts = crawl(config, place, {})
+    facts = crawl(config, place, {"spark_master": "local[2]"})
     rows = pd.read_parquet(place / "shards" / "00000.parquet").replace({np.nan: None}).to_dict("records")
     return place / "shards", facts, {row["url"].removeprefix(site): row for row in rows}
 
 
 def test_a_crawl_leaves_a_row_with_a_reason_for_each_bad_url(crawled):
     _, facts, rows = crawled
-    expected = {**REASONS, "file:///etc/passwd": "forbidden_scheme"}
-    assert {url: reason_of(row["error_message"]) for url, row in rows.items()} == expected
-    assert (facts["crawl"]["urls"], facts["crawl"]["downloaded"]) == (len(expected), len(GOOD))
+    assert {url: reason_of(row["error_message"]) for url, row in rows.items()} == REASONS
+    assert (facts["crawl"]["urls"], facts["crawl"]["downloaded"]) == (len(REASONS), len(GOOD))
+    assert facts["dropped"] == {"bad_url": 1}
 
 
 def read_pictures(shard: Path) -> dict[str, bytes]:
@@ -609,12 +610,14 @@ def in_this_process(processes_count, downloader, shards, *_) -> None:
     assert all(downloader(shard)[0] for shard in shards)
 
 
-def test_without_permission_a_crawl_asks_nothing_of_loopback(port, tmp_path, monkeypatch):
+def test_without_permission_a_crawl_asks_nothing_of_loopback(spark, port, tmp_path, monkeypatch):
     monkeypatch.setattr(main, "multiprocessing_distributor", in_this_process)
     Hostile.asked.clear()
     source = write_list(tmp_path / "list.csv", [f"http://127.0.0.1:{port}/good.jpg", f"http://[::1]:{port}/"])
     with pytest.raises(StepError, match=r"none of the URLs gave an image.*forbidden_address"):
-        crawl(DownloadPairs((source,), num_processes=1, num_threads=2), tmp_path, {})
+        crawl(
+            DownloadPairs((source,), num_processes=1, num_threads=2), tmp_path, {"spark_master": "local[2]"}
+        )
     assert not Hostile.asked
     messages = pd.read_parquet(tmp_path / "shards" / "00000.parquet")["error_message"]
     assert {reason_of(message) for message in messages} == {"forbidden_address"}
