@@ -14,11 +14,15 @@ from kfp import dsl
 
 from components.image import step_component
 from components.url_lists import UrlList, merge_url_lists
+from spark_jobs.limits import BEFORE_CRAWL, CaptionLimits
 
 
 @dataclass(frozen=True)
 class DownloadPairs:
     """What to crawl and how; sizes in pixels, times in seconds.
+
+    `zh` and `en` say which captions are worth a download; filter_pairs judges again, by stricter limits, which
+    may change without another crawl (repeats are counted there alone).
 
     `distributor` is img2dataset's: `multiprocessing` on this machine, `pyspark` or `ray` at the run's
     address, where `num_processes` has no say. `retries` come at once; each of `retry_rounds` comes after
@@ -32,9 +36,8 @@ class DownloadPairs:
     """
 
     lists: tuple[UrlList, ...]
-    # Loose on purpose: filter_pairs judges again, where a changed threshold needs no second crawl.
-    min_caption_chars: int = 1
-    max_caption_chars: int = 1_000
+    zh: CaptionLimits = BEFORE_CRAWL
+    en: CaptionLimits = BEFORE_CRAWL
     image_size: int = 256
     encode_format: str = "jpg"
     encode_quality: int = 95

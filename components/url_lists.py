@@ -4,7 +4,6 @@ A list is one file, a folder, or a pattern; its layout says which columns hold w
 in full. How lists are read and judged is Spark's work (spark_jobs.url_lists, spark_jobs.merge_lists).
 """
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +107,7 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
     """The Spark job over all lists."""
     from components.list_files import look_at
     from spark_jobs.merge_lists import merge_lists
+    from spark_jobs.rules import caption_reason
     from spark_jobs.session import spark_session
     from spark_jobs.url_lists import UnreadableFile
 
@@ -115,10 +115,10 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
         raise StepError("the recipe names no URL list; give download_pairs.lists")
     lists = [look_at(source) for source in config.lists]
     names = list_names(config.lists)
-    rule = functools.partial(_caption_reason, config)
+    limits = {"zh": config.zh, "en": config.en}
     try:
         with spark_session("url_lists", master) as spark:
-            facts = merge_lists(spark, lists, names, rule, place)
+            facts = merge_lists(spark, lists, names, lambda lang: caption_reason(lang, limits[lang]), place)
     except UnreadableFile as error:
         raise StepError(f"cannot read the URL list {error}") from error
     if not facts["urls"]:
@@ -127,10 +127,3 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
             f"no row of the URL lists has both a URL and a caption: {reasons or 'they are empty'}"
         )
     return facts
-
-
-def _caption_reason(config: "DownloadPairs", lang: str):
-    """Why a caption is not worth a download, as a Spark column; null when it is."""
-    from spark_jobs.rules import caption_rules, first_reason
-
-    return first_reason(caption_rules(lang, config.min_caption_chars, config.max_caption_chars))
