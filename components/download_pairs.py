@@ -21,8 +21,8 @@ from spark_jobs.limits import BEFORE_CRAWL, CaptionLimits
 class DownloadPairs:
     """What to crawl and how; sizes in pixels, times in seconds.
 
-    `zh` and `en` say which captions are worth a download; filter_pairs judges again, by stricter limits, which
-    may change without another crawl (repeats are counted there alone).
+    `zh` and `en` say which captions are worth a download; filter_pairs judges again, by stricter limits
+    that may change without another crawl (repeats are counted there alone).
 
     `distributor` is img2dataset's: `multiprocessing` on this machine, `pyspark` or `ray` at the run's
     address, where `num_processes` has no say. `retries` come at once; each of `retry_rounds` comes after

@@ -33,7 +33,8 @@ class BatchSource:
         per_worker = max(1, self.phase.batch_size // self.world)
         rows = self.inputs.rows(step, per_worker)
         towers = (*self.phase.towers, *self.phase.locked)
-        batch = data.pair_batch(self.pairs, rows, self.tokenizer, towers)
+        views = data.views_of_step(self.pairs.images.shape[1], len(rows), step, self.seed)
+        batch = data.pair_batch(self.pairs, rows, self.tokenizer, towers, views)
         batch = self.inputs.complete(batch, rows, step)
         chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         if "pixels" in batch:

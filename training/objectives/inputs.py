@@ -45,7 +45,7 @@ class PairInputs:
     def _group(self, number: int, window: int, batch_size: int) -> tuple[Tensor, ...]:
         rows, chance = window_rows(len(self.pairs), window * batch_size, number, self.seed)
         texts = normalize(sum(self.pairs.text_vectors[lang][rows] for lang in LANGUAGES), dim=1)
-        batches = group_rows(self.pairs.image_vectors[rows], texts, batch_size, chance)
+        batches = group_rows(self.pairs.image_vectors[rows, 0], texts, batch_size, chance)
         return tuple(rows[batch] for batch in batches)
 
     def complete(self, batch: dict, rows: Tensor, step: int) -> dict:
@@ -77,7 +77,7 @@ def _noise(pairs: data.Pairs) -> dict[str, Tensor]:
     noise = {}
     for lang in LANGUAGES:
         there = pairs.has[lang] > 0
-        scores = (pairs.image_vectors * pairs.text_vectors[lang]).sum(dim=1)
+        scores = (pairs.image_vectors[:, 0] * pairs.text_vectors[lang]).sum(dim=1)
         noise[lang] = torch.zeros(len(pairs))
         noise[lang][there] = noise_probability(scores[there])
     return noise
