@@ -12,6 +12,7 @@ from training import data
 from training.batches import BatchSource
 from training.loop import PhaseRun, learning_rate_factor
 from training.settings import Phase
+from training.student import image_vectors
 
 IMAGE = Phase(
     name="image tower",
@@ -158,9 +159,19 @@ def test_batches_depend_on_the_step_alone(source):
     assert not first(5)["pixels"].equal(second(6)["pixels"])
 
 
+def settled_model():
+    """A student whose batch norms have seen something: untrained ones let features vanish."""
+    model = tiny_student().model.train()
+    chance = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for _ in range(40):
+            image_vectors(model, torch.rand(8, 3, SIDE, SIDE, generator=chance) * 2 - 1)
+    return model.eval()
+
+
 def take_same_steps(phase: Phase, batch: dict, num: int) -> PhaseRun:
     """Some steps on one batch, batch norm by its stored statistics."""
-    run = PhaseRun(phase, tiny_student().model.eval(), seed=0)
+    run = PhaseRun(phase, settled_model(), seed=0)
     for _ in range(num):
         run.take_step(batch)
     return run
@@ -206,7 +217,7 @@ def test_two_workers_with_half_a_batch_have_the_gradients_of_one_with_all(batch_
         found = torch.load(two_workers / f"{rank}.pt")
         assert set(found) == set(expected)
         for name, gradient in expected.items():
-            assert torch.allclose(found[name], gradient, atol=1e-5, rtol=1e-4), name
+            assert (found[name] - gradient).norm() <= 1e-5 * max(1, gradient.norm()), name
 
 
 @pytest.mark.parametrize("num_parts", [2, 3, 8])
@@ -218,7 +229,7 @@ def test_micro_batches_have_the_loss_and_gradients_of_the_whole_batch(num_parts,
     expected, found = gradients(whole), gradients(parts)
     assert set(found) == set(expected)
     for name, gradient in expected.items():
-        assert torch.allclose(found[name], gradient, atol=1e-5, rtol=1e-4), name
+        assert (found[name] - gradient).norm() <= 1e-5 * max(1, gradient.norm()), name
 
 
 def test_bf16_learns_what_float32_does(source):
