@@ -46,12 +46,19 @@ def bert(width: int, layers: int) -> dict:
         "num_hidden_layers": layers,
         "num_attention_heads": width // 64,
         "intermediate_size": 4 * width,
+        "type_vocab_size": 1,
     }
 
 
 def vit(width: int, layers: int, patch_size: int) -> dict:
     """An image tower of the family chinese_clip."""
-    return {**bert(width, layers), "patch_size": patch_size}
+    return {
+        "hidden_size": width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": width // 64,
+        "intermediate_size": 4 * width,
+        "patch_size": patch_size,
+    }
 
 
 def efficientnet_lite(channels: list[int], repeats: list[int], drop_connect: float) -> dict:

@@ -111,7 +111,6 @@ def text_settings(config_class: type, shape: StudentShape, vocab_size: int) -> d
         "max_position_embeddings": shape.max_tokens,
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
-        "type_vocab_size": 1,
         **shape.text,
     }
     return with_floats(config_class, settings)
