@@ -37,7 +37,8 @@ def ray_session(address: str, environment: dict[str, str] | None = None) -> Iter
 
     `environment` holds variables for its workers.
     """
-    ray.init(address=address or None, logging_level="warning", runtime_env={"env_vars": environment or {}})
+    runtime = {"env_vars": environment} if environment else None
+    ray.init(address=address or None, logging_level="warning", runtime_env=runtime)
     try:
         yield
     finally:
