@@ -24,10 +24,11 @@ class FilterPairs:
 def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> dict:
     """Judge every row that download_pairs recorded."""
     from spark_jobs.filter_pairs import judge, read_raw, write_judged
-    from spark_jobs.session import spark_session
+    from spark_jobs.session import is_short, spark_session
 
     shards, captions = raw / "shards", {"zh": config.zh, "en": config.en}
-    with spark_session("filter_pairs", engines["spark_master"]) as spark:
+    short_job = is_short(shards.glob("*.parquet"))
+    with spark_session("filter_pairs", engines["spark_master"], short_job) as spark:
         rows = judge(read_raw(spark, shards), shards, captions, config.image, config.simplify)
         facts = write_judged(rows, place)
     say("filter_pairs", f"kept {facts['kept']} of {facts['input']}; dropped {facts['dropped']}")

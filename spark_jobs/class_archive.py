@@ -34,8 +34,7 @@ def main(archive: Path = CLASS_ARCHIVE) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as name:
         folder = Path(name)
         partial = folder / archive.name
-        options = f"-XX:ArchiveClassesAtExit={partial} -Xlog:cds=off -Xlog:cds+dynamic=off"
-        with spark_session("class_archive", "local[2]", java_options=options) as spark:
+        with spark_session("class_archive", "local[2]", archive_to=partial) as spark:
             use_classes(spark, folder)
             gateway = spark.sparkContext._gateway
         # Java ends when its standard input does; a session that is stopped leaves it running.

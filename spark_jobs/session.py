@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 
 QUIET = Path(__file__).with_name("log4j2.properties")
 # Spark's classes as Java maps them into memory, made by `python -m spark_jobs.class_archive`. Java looks past
-# one that is not there, or that another Java or other jars made.
+# one that another Java or other jars made; one that is not there would cost it its own archive.
 CLASS_ARCHIVE = Path(pyspark.__file__).with_name("dcclip.jsa")
+SHORT_JOB_BYTES = 20_000_000
 
 
 def require_java() -> None:
@@ -27,12 +28,28 @@ def require_java() -> None:
         )
 
 
+def is_short(paths: Iterable[Path]) -> bool:
+    """Whether a job over these files takes seconds rather than minutes."""
+    return sum(path.stat().st_size for path in paths) < SHORT_JOB_BYTES
+
+
+def java_options(short_job: bool, archive_to: Path | None) -> str:
+    """For the driver's Java."""
+    options = ["-XX:TieredStopAtLevel=1"] if short_job else []
+    if archive_to:
+        options += [f"-XX:ArchiveClassesAtExit={archive_to}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]
+    elif CLASS_ARCHIVE.exists():
+        options.append(f"-XX:SharedArchiveFile={CLASS_ARCHIVE}")
+    return " ".join(options)
+
+
 @contextlib.contextmanager
 def spark_session(
     name: str,
     master: str,
     environment: Mapping[str, str] = MappingProxyType({}),
-    java_options: str = f"-XX:SharedArchiveFile={CLASS_ARCHIVE}",
+    short_job: bool = False,
+    archive_to: Path | None = None,
 ) -> Iterator[SparkSession]:
     """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
 
@@ -42,7 +59,8 @@ def spark_session(
         name: the application's.
         master: its address.
         environment: variables for its Python workers.
-        java_options: for the driver's JVM.
+        short_job: it takes seconds, so Java shall not spend them on optimising.
+        archive_to: where Java writes an archive of the classes it used, when it exits.
     """
     require_java()
     if running := SparkSession.getActiveSession():
@@ -51,12 +69,13 @@ def spark_session(
     # Spark takes the first python3 it finds; a cluster's executors run our image, with this very path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)
+    java = java_options(short_job, archive_to)
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET} {java_options}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET} {java}",
     }
     settings |= {f"spark.executorEnv.{key}": value for key, value in environment.items()}
     if master.startswith("local"):

@@ -44,7 +44,7 @@ OWN_LISTS_READ = tuple(
         ("distill_student.seed", "7", 7),
         ("distill_student.seed", 7.0, 7),
         ("distill_student.use_gpu", "true", True),
-        ("filter_pairs.max_aspect", "2", 2.0),
+        ("filter_pairs.image.max_aspect", "2", 2.0),
         ("select_pairs.drop_share", "0.5", 0.5),
         ("select_pairs.drop_share", 1, 1.0),
         ("prepare_teacher.revision", "123", "123"),
@@ -168,7 +168,7 @@ def test_an_absolute_path_stays(root, tmp_path_factory):
     "dotted, value, step",
     [
         ("download_pairs.timeout_seconds", 3, "download_pairs"),
-        ("filter_pairs.min_side", 40, "filter_pairs"),
+        ("filter_pairs.image.min_side", 40, "filter_pairs"),
         ("prepare_teacher.lit.epochs", 2, "prepare_teacher"),
         ("embed_pairs.use_gpu", True, "embed_pairs"),
         ("select_pairs.drop_share", 0.1, "select_pairs"),

@@ -186,16 +186,15 @@ def test_a_reason_names_its_language_and_rule():
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("name", ["url", "email", "phone", "file_name", "boilerplate"])
-@pytest.mark.parametrize(
-    "piece", ["a", " ", "a.", "www.", "0-", "+1 ", "微信", "a@", "http://", "图片", "IMG_1", "-", "("]
-)
-def test_no_pattern_is_slow_on_a_long_caption(spark, lang, name, piece):
+PATTERNS = ("url", "email", "phone", "file_name", "boilerplate")
+PIECES = ("a", " ", "a.", "www.", "0-", "+1 ", "微信", "a@", "http://", "图片", "IMG_1", "-", "(")
+
+
+def test_no_pattern_is_slow_on_a_long_caption(spark):
     """A pattern that goes back over the caption would take hours on these, and the tests would never end."""
-    rows = spark.range(1).select(F.repeat(F.lit(piece), 100_000).alias("caption"))
-    row = rows.select(F.col("caption").rlike(pattern_of(name, lang)).alias("found")).first()
-    assert row["found"] in (True, False)
+    rows = spark.createDataFrame([(piece * 100_000,) for piece in PIECES], "caption string")
+    found = [F.col("caption").rlike(pattern_of(name, lang)) for name in PATTERNS for lang in LANGUAGES]
+    assert rows.select(*[F.max(column) for column in found]).first() is not None
 
 
 def test_stripping_is_not_slow_on_spaces_within(spark):
