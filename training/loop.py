@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training import data
+from training.losses import nothing
 from training.objectives import Context, check_terms, evaluate_terms
 from training.objectives.feature_maps import watched_map
 from training.objectives.helpers import Helpers, keep_in_range
@@ -143,8 +144,8 @@ class PhaseRun:
         batch = self.helpers.add_targets(batch)
         given = self.towers(batch)
         loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
-        # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
-        loss = loss + 0.0 * given["scale"]
+        # Workers wait for a gradient of every parameter that learns, also when no term uses what it gave.
+        loss = loss + nothing(*given.values())
         if not torch.isfinite(loss):
             raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
         self.optimizer.zero_grad(set_to_none=True)

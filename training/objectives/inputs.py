@@ -15,11 +15,10 @@ from transformers import PreTrainedTokenizerFast
 
 from training import data
 from training.objectives.code_mixing import learn_lexicon, mix
+from training.objectives.context import LANGUAGES
 from training.objectives.hard_negatives import group_rows, window_rows
 from training.objectives.noise_aware import noise_probability
 from training.settings import Phase
-
-LANGUAGES = ("zh", "en")
 
 
 class PairInputs:
