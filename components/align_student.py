@@ -36,6 +36,8 @@ def align(
         phases=config.phases,
         start=distilled / STUDENT,
         seed=config.seed,
+        mlflow_uri=engines["mlflow_uri"],
+        mlflow_artifacts=engines["mlflow_artifacts"],
     )
     return train_student(job, engines["ray_address"], config.num_workers, config.use_gpu)
 

@@ -44,6 +44,8 @@ def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, 
         shape=shape,
         tokenizer=place / "tokenizer",
         seed=config.seed,
+        mlflow_uri=engines["mlflow_uri"],
+        mlflow_artifacts=engines["mlflow_artifacts"],
     )
     return train_student(job, engines["ray_address"], config.num_workers, config.use_gpu)
 

@@ -62,8 +62,10 @@ def evaluate_student(
     """Zero-shot exam in both languages, and the report."""
     from components.evaluate_student import EvaluateStudent, examine
     from components.step import run_step
+    from infra.places import files_url
 
     inputs = {"raw": raw, "pairs": pairs, "teacher": teacher, "selection": selection}
     inputs |= {"distilled": distilled, "student": student}
-    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results)
-    report.uri = f"{results.uri}/report.html"
+    # Of the pictures that were downloaded it reads the record alone.
+    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results, only={"raw": ()})
+    report.uri = f"{files_url(results.uri, results.metadata)}/report.html"

@@ -17,6 +17,7 @@ def resolve_recipe(
     spark_master: str,
     ray_address: str,
     mlflow_uri: str,
+    s3_endpoint: str,
 ) -> NamedTuple(
     "Configs",
     [
@@ -37,6 +38,6 @@ def resolve_recipe(
     from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
 
     with failing_clearly("resolve_recipe"):
-        engines = engine_addresses(storage_root, spark_master, ray_address, mlflow_uri)
+        engines = engine_addresses(storage_root, spark_master, ray_address, mlflow_uri, s3_endpoint)
         configs = resolve(choose_recipe(recipe, overrides), storage_root, engines)
     return tuple(configs[step] for step in STEPS)

@@ -2,7 +2,8 @@
 
 Every KFP face calls `run_step`. A step itself is a function `(config, place, engines, **inputs) ->
 facts`: it reads the input folders, writes below `place`, and returns what is worth telling as a JSON-like
-dict; `engines` holds addresses (Spark master, Ray address, MLflow URI).
+dict; `engines` holds addresses (Spark master, Ray address, MLflow URI, S3 endpoint). Places and files in
+object storage are copied to this machine first (infra/places.py): a step sees folders alone.
 """
 
 import contextlib
@@ -13,16 +14,20 @@ import time
 import traceback
 import typing
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from infra.console import say
 from infra.memory import PeakMemory
-from infra.store import DONE, identity, plain, read_done, write_json
+from infra.object_store import StoreError, endpoint_known, is_object
+from infra.places import local_copy, local_input, place_name, read_record, working_folder
+from infra.store import identity, plain
 
 
 class StepError(Exception):
     """A failure whose message tells a person what to do; shown without a traceback."""
+
+
+TOLD = (StepError, StoreError)
 
 
 def build(cls: type, values: Any) -> Any:
@@ -59,6 +64,7 @@ def run_step(
     config: dict,
     inputs: dict[str, Any],
     output: Any,
+    only: dict[str, tuple[str, ...]] | None = None,
 ) -> None:
     """Run `function` at its place, or find it done, and point the KFP artifact `output` there.
 
@@ -67,35 +73,53 @@ def run_step(
         config: from `components.resolve_recipe`: `values` for `config_class`, `code`, `root`, and
             `engines`, the addresses, which have no part in the identity of the result.
         inputs: KFP artifacts by the name of the function's argument.
+        only: for inputs of which few files are needed, patterns of those: the rest is not fetched from
+            object storage. The record `done.json` always is.
     """
     config = plain(config)
     sources = {key: artifact.uri for key, artifact in inputs.items()}
-    relative = {key: Path(uri).name for key, uri in sources.items()}
-    place = Path(config["root"]) / name / identity(config["values"], config["code"], relative)
-    record = read_done(place)
-    reused = record is not None
-    if reused:
-        say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
-    else:
-        settings = build(config_class, config["values"])
-        paths = {key: Path(uri) for key, uri in sources.items()}
-        record = _run(name, functools.partial(function, settings, place, config["engines"], **paths), place)
-    output.uri = str(place)
+    relative = {key: place_name(uri) for key, uri in sources.items()}
+    place = f"{config['root']}/{name}/{identity(config['values'], config['code'], relative)}"
+    engines = config["engines"]
+    with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
+        record = read_record(place, endpoint)
+        reused = record is not None
+        if reused:
+            say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
+        else:
+            with contextlib.ExitStack() as stack:
+                paths = {
+                    key: stack.enter_context(local_copy(uri, endpoint, name, (only or {}).get(key)))
+                    for key, uri in sources.items()
+                }
+                values = _localised(config["values"], endpoint, name, stack)
+                folder, finish = stack.enter_context(working_folder(place, endpoint, name))
+                settings = build(config_class, values)
+                work = functools.partial(function, settings, folder, engines, **paths)
+                # Whoever held the folder until now may have done the work.
+                record = read_record(place, endpoint) or finish(_run(name, work))
+    output.uri = place
     output.metadata.update({**record, "reused": reused})
 
 
-def _run(name: str, work: Callable[[], dict], place: Path) -> dict:
-    """Do the work and write its record."""
+def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:
+    """Values with what they name in object storage copied to this machine while the stack is open."""
+    if isinstance(value, dict):
+        return {key: _localised(item, endpoint, name, stack) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_localised(item, endpoint, name, stack) for item in value]
+    return stack.enter_context(local_input(value, endpoint, name)) if is_object(value) else value
+
+
+def _run(name: str, work: Callable[[], dict]) -> dict:
+    """Do the work and return its record."""
     say(name, "starts")
-    place.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with failing_clearly(name), PeakMemory().watching() as peak:
+    with PeakMemory().watching() as peak:
         facts = work()
     seconds = time.monotonic() - start
-    record = {"step": name, "seconds": seconds, "peak_megabytes": peak.megabytes, "facts": plain(facts)}
-    write_json(place / DONE, record)
     say(name, f"done in {seconds:.0f} s, peak memory {peak.megabytes:.0f} MB")
-    return record
+    return {"step": name, "seconds": seconds, "peak_megabytes": peak.megabytes, "facts": plain(facts)}
 
 
 @contextlib.contextmanager
@@ -104,7 +128,7 @@ def failing_clearly(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, StepError):
+        if not isinstance(error, TOLD):
             traceback.print_exc()
         say(name, f"failed: {explain(error)}")
         sys.exit(1)
@@ -114,7 +138,7 @@ def explain(error: BaseException) -> str:
     """One line for a person, with advice for the errors that have a usual cause."""
     if isinstance(error, OSError) and error.errno == 28:
         return "the disk is full; free some space and run again, finished steps stay finished"
-    if isinstance(error, StepError):
+    if isinstance(error, TOLD):
         return str(error)
     # The last line: engines quote a worker's whole traceback, with the cause at its end.
     lines = str(error).strip().splitlines() or ["no message"]

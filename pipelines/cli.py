@@ -12,8 +12,8 @@ def run(options: argparse.Namespace) -> None:
     from pipelines.local import run_locally
     from pipelines.summary import print_summary
 
-    root = options.root.resolve()
-    print_summary(run_locally(options.recipe, dict(options.set), root), root)
+    finished = run_locally(options.recipe, dict(options.set), options.root, options.s3_endpoint)
+    print_summary(finished, options.root, options.s3_endpoint)
 
 
 def compile_pipeline(options: argparse.Namespace) -> None:
@@ -37,9 +37,13 @@ def show_recipe(options: argparse.Namespace) -> None:
 
 def try_image(options: argparse.Namespace) -> None:
     """Let the champion name an image."""
+    from infra.object_store import endpoint_known
+    from pipelines.resolve import local_folder
     from pipelines.try_model import classify_with_champion
 
-    for label, score in classify_with_champion(options.root.resolve(), options.image, options.labels):
+    with endpoint_known(options.s3_endpoint):
+        scores = classify_with_champion(local_folder(options.root), options.image, options.labels)
+    for label, score in scores:
         print(f"{100 * score:5.1f}%  {label}")
 
 
@@ -48,6 +52,11 @@ def ablate(options: argparse.Namespace) -> None:
     from pipelines.ablate import run
 
     print(run(options))
+
+
+def storage_root(text: str) -> str:
+    """A folder's absolute path, or an address in object storage."""
+    return text.rstrip("/") if text.startswith("s3://") else str(Path(text).resolve())
 
 
 def override(text: str) -> tuple[str, str]:
@@ -63,7 +72,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dcclip", description="A small bilingual CLIP from URL lists.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     root = argparse.ArgumentParser(add_help=False)
-    root.add_argument("--root", type=Path, default=Path("out"), help="where results are kept (default: out)")
+    root.add_argument(
+        "--root",
+        type=storage_root,
+        default=storage_root("out"),
+        help="where results are kept, a folder or s3://BUCKET/PREFIX (default: out)",
+    )
+    root.add_argument(
+        "--s3-endpoint", default="", metavar="URL", help="the S3 server, for a root there (default: AWS)"
+    )
     recipe = argparse.ArgumentParser(add_help=False)
     recipe.add_argument("--recipe", default="demo", help="demo, smoke or full (default: demo)")
     recipe.add_argument(
@@ -92,12 +109,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run a command; a failure that a person can mend is one line."""
-    from components.step import StepError
+    from components.step import TOLD
 
     options = make_parser().parse_args()
     try:
         options.do(options)
-    except StepError as error:
+    except TOLD as error:
         sys.exit(f"dcclip: {error}")
     except KeyboardInterrupt:
         sys.exit("dcclip: interrupted; what was finished stays finished, run again to go on")

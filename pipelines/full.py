@@ -37,6 +37,7 @@ def dcclip_full(
     spark_master: str = "local[*]",
     ray_address: str = "",
     mlflow_uri: str = "",
+    s3_endpoint: str = "",
 ):
     """Chain the ten steps; every place, score and figure follows from the recipe."""
     configs = resolve_recipe(
@@ -46,6 +47,7 @@ def dcclip_full(
         spark_master=spark_master,
         ray_address=ray_address,
         mlflow_uri=mlflow_uri,
+        s3_endpoint=s3_endpoint,
     )
     # Not cached: it reads files and code that are no inputs of its own.
     place_task(configs, "Resolve the recipe").set_caching_options(False)

@@ -24,12 +24,14 @@ from typing import Any, TextIO
 from kfp import local
 
 from components.step import StepError
+from infra import object_store
 from infra.console import MARKED
+from infra.object_store import is_object
 from infra.processes import nothing_left_running
 from pipelines.demo import build_corpus
 from pipelines.full import dcclip_full
 from pipelines.recipes import Recipe
-from pipelines.resolve import STEPS, choose_recipe
+from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
 
 MIN_FREE_BYTES = 2 * 2**30
@@ -41,7 +43,7 @@ class LocalRun:
     """A finished run: each step's record, its artifact's place, and how long this run took."""
 
     records: dict[str, dict]
-    places: dict[str, Path]
+    places: dict[str, str]
     seconds: float
     log: Path
 
@@ -124,33 +126,44 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
         server.server_close()
 
 
-def run_locally(recipe_name: str, overrides: dict[str, Any], root: Path) -> LocalRun:
-    """Run the pipeline below `root` and return what came of it.
+def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpoint: str = "") -> LocalRun:
+    """Run the pipeline below `root`, a folder or an S3 address, and return what came of it.
 
     Raises:
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
+        StoreError: object storage is.
     """
     recipe = choose_recipe(recipe_name, overrides)
-    root.mkdir(parents=True, exist_ok=True)
-    check_machine(root)
-    folder = root / "runs" / time.strftime("%Y%m%d-%H%M%S")
+    here = local_folder(root)
+    here.mkdir(parents=True, exist_ok=True)
+    check_machine(here)
+    folder = here / "runs" / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "run.log").open("w"))
         stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
-        _offer_corpus(recipe, root, stack)
-        _run_pipeline(recipe_name, overrides, root, folder)
+        _offer_corpus(recipe, root, s3_endpoint, stack)
+        addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
+        addresses |= {"s3_endpoint": s3_endpoint}
+        _run_pipeline(recipe_name, overrides, addresses, folder)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
 
-def _offer_corpus(recipe: Recipe, root: Path, stack: contextlib.ExitStack) -> None:
+def _offer_corpus(recipe: Recipe, root: str, s3_endpoint: str, stack: contextlib.ExitStack) -> None:
     """Build the recipe's demo corpus and serve it while the stack is open."""
     if recipe.corpus:
-        build_corpus(recipe.corpus, root / "corpus")
-        stack.enter_context(serve_folder(root / "corpus", recipe.corpus.port))
+        corpus = local_folder(root) / "corpus"
+        build_corpus(recipe.corpus, corpus)
+        stack.enter_context(serve_folder(corpus, recipe.corpus.port))
+        if is_object(root):
+            # The pictures stay here, where they are served; lists, texts and the exam are the recipe's.
+            pictures = corpus / "images"
+            files = [path for path in corpus.rglob("*") if path.is_file() and pictures not in path.parents]
+            lists = {path.relative_to(corpus).as_posix(): path for path in files}
+            object_store.upload(lists, f"{root}/corpus", s3_endpoint, "download_pairs")
 
 
 def keep_freed_memory() -> None:
@@ -168,7 +181,9 @@ def keep_to_this_machine() -> None:
     os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
 
 
-def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folder: Path) -> None:
+def _run_pipeline(
+    recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path
+) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
     keep_to_this_machine()
@@ -180,7 +195,7 @@ def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folde
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            pipeline(recipe=recipe_name, overrides=overrides, storage_root=str(root))
+            pipeline(recipe=recipe_name, overrides=overrides, **addresses)
         except RuntimeError as error:
             logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
             raise StepError(
@@ -189,7 +204,7 @@ def _run_pipeline(recipe_name: str, overrides: dict[str, Any], root: Path, folde
             ) from None
 
 
-def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, Path]]:
+def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
     """(record, place) by step, from the outputs that KFP's local runner keeps of a run."""
     records, places = {}, {}
     for file in folder.glob("*/*/executor_output.json"):
@@ -197,5 +212,5 @@ def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, Path]]:
             for artifact in artifacts["artifacts"]:
                 if "step" in artifact["metadata"]:
                     records[artifact["metadata"]["step"]] = artifact["metadata"]
-                    places[artifact["metadata"]["step"]] = Path(artifact["uri"])
+                    places[artifact["metadata"]["step"]] = artifact["uri"]
     return records, places

@@ -7,7 +7,9 @@ from typing import Any
 
 from components.prepare_teacher import require_pinned
 from components.step import StepError, build
+from infra import object_store
 from infra.code_version import code_version
+from infra.object_store import StoreError, is_object
 from infra.store import fingerprint, plain
 from pipelines.recipes import RECIPES, Recipe
 
@@ -83,39 +85,78 @@ def _as_type_of(old: Any, value: Any, dotted: str) -> Any:
     return value
 
 
-def engine_addresses(root: str, spark_master: str, ray_address: str, mlflow_uri: str) -> dict[str, str]:
-    """Where the engines are; an empty MLflow address means a database below the storage root."""
-    embedded = not mlflow_uri
+def engine_addresses(
+    root: str, spark_master: str, ray_address: str, mlflow_uri: str, s3_endpoint: str = ""
+) -> dict[str, str]:
+    """Where the engines are; an empty MLflow address means a database below the storage root.
+
+    Raises:
+        StepError: the root is in object storage, where no database can be.
+    """
+    if is_object(root) and not mlflow_uri:
+        raise StepError(
+            f"the storage root {root} cannot hold the registry's database: give mlflow_uri=http://SERVER:PORT"
+        )
+    uri = mlflow_uri or f"sqlite:///{root}/mlflow.db"
+    # A server keeps files where it likes; with a database alone they are below the root.
+    artifacts = f"{root}/mlflow" if is_object(root) else f"file://{root}/mlflow"
     return {
         "spark_master": spark_master,
         "ray_address": ray_address,
-        "mlflow_uri": f"sqlite:///{root}/mlflow.db" if embedded else mlflow_uri,
-        "mlflow_artifacts": f"file://{root}/mlflow" if embedded else "",
+        "mlflow_uri": uri,
+        "mlflow_artifacts": artifacts if uri.startswith("sqlite:") else "",
+        "s3_endpoint": s3_endpoint,
     }
+
+
+def local_folder(root: str) -> Path:
+    """Where a run keeps what stays on this machine: logs, the registry's database, the demo's pictures.
+
+    The root itself, unless that is in object storage.
+    """
+    return Path("out", "s3", root.removeprefix("s3://")).resolve() if is_object(root) else Path(root)
 
 
 def resolve(recipe: Recipe, root: str, engines: dict[str, str]) -> dict[str, dict]:
     """One dict a step: `values`, `code` version, storage `root`, `engines`."""
     require_pinned(recipe.prepare_teacher)
+    root = root.rstrip("/")
     configs = {}
     for step in STEPS:
-        values = _locate(dataclasses.asdict(getattr(recipe, step)), Path(root))
+        values = _locate(dataclasses.asdict(getattr(recipe, step)), root, engines["s3_endpoint"])
         code = code_version(f"components.{step}")
         configs[step] = {"values": values, "code": code, "root": f"{root}/store", "engines": engines}
     return configs
 
 
-def _locate(value: Any, root: Path) -> Any:
+def _locate(value: Any, root: str, endpoint: str) -> Any:
     """Paths made absolute, and the content of what they name put beside them."""
     if isinstance(value, (list, tuple)):
-        return [_locate(item, root) for item in value]
+        return [_locate(item, root, endpoint) for item in value]
     if not isinstance(value, dict):
         return value
-    located = {key: _locate(item, root) for key, item in value.items()}
+    located = {key: _locate(item, root, endpoint) for key, item in value.items()}
     for field in PATH_FIELDS:
         if field in located and "content" in located:
-            path = root / located[field]
-            if not path.exists():
-                raise StepError(f"{path} is not there; the recipe's {field} names it")
-            located |= {field: str(path), "content": fingerprint(path)}
+            path = below(root, located[field])
+            located |= {field: path, "content": _content(path, field, endpoint)}
     return located
+
+
+def below(root: str, path: str) -> str:
+    """The address of what stands below the root, unless it is complete itself."""
+    if is_object(path) or not is_object(root):
+        return path if is_object(path) else str(Path(root) / path)
+    return path if path.startswith("/") else f"{root}/{path}"
+
+
+def _content(path: str, field: str, endpoint: str) -> str:
+    """The fingerprint of a recipe's input."""
+    try:
+        if is_object(path):
+            return object_store.fingerprint(path, endpoint)
+        return fingerprint(Path(path))
+    except FileNotFoundError:
+        raise StepError(f"{path} is not there; the recipe's {field} names it") from None
+    except StoreError as error:
+        raise StepError(f"{error}; the recipe's {field} names it") from error

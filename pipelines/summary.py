@@ -1,8 +1,8 @@
 """The end of a local run: what a person wants to know, then figures that a program may want."""
 
 import sys
-from pathlib import Path
 
+from infra.places import files_url, local_copy
 from infra.store import read_json
 from pipelines.local import LocalRun
 from pipelines.resolve import STEPS
@@ -48,11 +48,14 @@ def figures(run: LocalRun, results: dict) -> dict[str, float]:
     }
 
 
-def print_summary(run: LocalRun, root: Path) -> None:
+def print_summary(run: LocalRun, root: str, s3_endpoint: str = "") -> None:
     """Print everything."""
-    place = run.places["evaluate_student"]
-    results, registered = read_json(place / "results.json"), run.records["register_student"]["facts"]
-    student = run.places["align_student"] / "student"
+    files = {step: files_url(run.places[step], run.records[step]) for step in STEPS}
+    exam = ("results.json", "report.html")
+    with local_copy(run.places["evaluate_student"], s3_endpoint, "evaluate_student", exam) as place:
+        results = read_json(place / "results.json")
+    registered = run.records["register_student"]["facts"]
+    option = f" --s3-endpoint {s3_endpoint}" if s3_endpoint else ""
     print()
     if run.num_reused == len(STEPS):
         print(f"Nothing to do: all {len(STEPS)} steps were done before with this recipe, input and code.\n")
@@ -65,8 +68,8 @@ def print_summary(run: LocalRun, root: Path) -> None:
     print(f"             ({registered['reason']})")
     print(f"report       {place / 'report.html'}")
     print(f"full log     {run.log}")
-    print(f"try it       {sys.argv[0]} try --root {root} YOUR_IMAGE.png lemon 柠檬 'a man' 男人\n")
+    print(f"try it       {sys.argv[0]} try --root {root}{option} YOUR_IMAGE.png lemon 柠檬 'a man' 男人\n")
     for name, value in figures(run, results).items():
         print(f"figure {name} {value}")
-    print(f"student {student}")
-    print(f"report {place / 'report.html'}")
+    print(f"student {files['align_student']}/student")
+    print(f"report {files['evaluate_student']}/report.html")

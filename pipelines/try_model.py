@@ -13,9 +13,11 @@ def classify_with_champion(root: Path, image: Path, labels: list[str]) -> list[t
         StepError: there is no champion, or the file is no image.
     """
     import logging
+    import os
     import warnings
 
     # The answer is the only thing worth reading here.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     import mlflow

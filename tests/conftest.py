@@ -1,6 +1,11 @@
-"""What tests of several packages share: one Spark session, a folder served on loopback."""
+"""What tests of several packages share: one Spark session, a folder served on loopback, an S3 server."""
 
 import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,3 +28,50 @@ def served() -> Iterator[Callable[[Path], str]]:
 
     with contextlib.ExitStack() as stack:
         yield lambda folder: f"http://127.0.0.1:{stack.enter_context(serve_folder(folder, 0))}"
+
+
+S3_SERVER = Path(__file__).with_name("s3_server.py")
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory) -> Iterator[str]:
+    """The endpoint of a real S3 server that checks signatures (tests/s3_server.py)."""
+    if importlib.util.find_spec("swift") is None:
+        pytest.skip("the S3 server is not installed: pip install -c constraints.txt swift")
+    folder = tmp_path_factory.mktemp("s3")
+    try:
+        os.setxattr(folder, "user.test", b"")
+    except OSError:
+        pytest.skip(
+            f"{folder} has no extended attributes, where the S3 server keeps what it knows of objects"
+        )
+    command = [sys.executable, str(S3_SERVER), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stderr=log, **pipes) as server:
+        port = server.stdout.readline().strip()
+        assert port, (folder / "log").read_text()
+        yield f"http://127.0.0.1:{port}"
+        server.stdin.close()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch, tmp_path) -> str:
+    """An S3 endpoint with credentials in the environment, and a scratch folder of this test's own."""
+    from s3_server import ACCESS_KEY, SECRET_KEY
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("DCCLIP_SCRATCH", str(tmp_path / "scratch"))
+    return s3_server
+
+
+@pytest.fixture
+def bucket(s3) -> str:
+    """The address of a new bucket."""
+    import boto3
+
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=name)
+    return f"s3://{name}"

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from infra.code_version import code_version
 from infra.store import DONE, fingerprint, identity, read_json, write_json
 from training import data, zero_shot
+from training.batches import BatchSource
 from training.job import TrainingJob
-from training.loop import BatchSource, PhaseRun
+from training.loop import PhaseRun
 from training.settings import Phase, StudentShape
 from training.student import Student, build_student
 from training.tokenizer import load_tokenizer

@@ -17,7 +17,8 @@ class TrainingJob:
     """A training step: where its data are, where it writes, what it starts from, its phases.
 
     `start` is a student's directory, or None for random weights of `shape` with the tokenizer in
-    `tokenizer`. `num_threads` is for each worker.
+    `tokenizer`. `num_threads` is for each worker. A checkpoint is taken at every `checkpoint_steps`-th step
+    that comes `checkpoint_seconds` or more after the last one. An empty `mlflow_uri` logs no curve.
     """
 
     step: str
@@ -31,6 +32,9 @@ class TrainingJob:
     tokenizer: Path | None = None
     seed: int = 0
     checkpoint_seconds: float = 60.0
+    checkpoint_steps: int = 20
+    mlflow_uri: str = ""
+    mlflow_artifacts: str = ""
     num_threads: int = 1
 
 

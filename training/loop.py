@@ -12,50 +12,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from training import data
+from training.accumulation import accumulate
 from training.losses import nothing
 from training.objectives import Context, check_terms, evaluate_terms
-from training.objectives.feature_maps import watched_map
 from training.objectives.helpers import Helpers, keep_in_range
-from training.objectives.inputs import PairInputs
+from training.patch_dropout import add_patch_dropout
 from training.settings import Phase
-from training.student import image_vectors, learning_parameters, text_vectors
+from training.student import learning_parameters
 from training.token_gradients import TokenGradients
-
-
-class Towers(nn.Module):
-    """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
-
-    def __init__(self, model: nn.Module, adapter: nn.Module | None = None):
-        super().__init__()
-        self.model = model
-        self.adapter = adapter
-
-    def forward(self, batch: dict) -> dict[str, Tensor]:
-        """`image`, `zh`, `en`, `text`: those whose input is in the batch; `scale`; `image_map` if adapted."""
-        if self.adapter is None:
-            return self._vectors(batch)
-        with watched_map(self.model.vision_model) as maps:
-            given = self._vectors(batch)
-        return {**given, "image_map": self.adapter(maps[0])}
-
-    def _vectors(self, batch: dict) -> dict[str, Tensor]:
-        given = {"scale": 1 / self.model.temperature}
-        if "pixels" in batch:
-            given["image"] = image_vectors(self.model, batch["pixels"])
-        for name in ("zh", "en", "text"):
-            if tokens := batch.get(f"{name}_tokens"):
-                given[name] = text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"])
-        return given
-
-
-def gather(rows: Tensor) -> Tensor:
-    """Rows of all workers, in order of rank, with gradients to each worker's own."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return rows
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(rows.contiguous()))
+from training.towers import Towers, gather
 
 
 def learning_rate_factor(step: int, num_steps: int, warmup_share: float) -> float:
@@ -98,8 +63,11 @@ class PhaseRun:
         learning |= self.helpers.parameters()
         self.parameters = list(learning.values())
         self.optimizer = make_optimizer(learning, self.phase)
-        self.towers = self.bare_towers = Towers(self.model, self.helpers.adapter)
+        self.patch_dropout = add_patch_dropout(self.model, self.phase.patch_dropout)
+        self.towers = self.bare_towers = Towers(self.model, self.phase.precision, self.helpers.adapter)
         self.helpers.begin(self.towers)
+        if self.phase.compile:
+            self.towers.compile(dynamic=True)
         self.token_gradients = None
         if dist.is_initialized() and dist.get_world_size() > 1:
             self.token_gradients = TokenGradients(self.towers)
@@ -112,10 +80,6 @@ class PhaseRun:
         modules = {"image": self.model.vision_model, "text": self.model.text_model}
         for name in self.phase.locked:
             modules[name].train(mode)
-
-    def close(self) -> None:
-        """Leave the model as the next phase expects it."""
-        self._train_locked_towers(True)
 
     def state(self) -> dict:
         """Everything that a resumed run needs, as tensors and numbers."""
@@ -142,17 +106,13 @@ class PhaseRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.helpers.add_targets(batch)
-        given = self.towers(batch)
-        loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
-        # Workers wait for a gradient of every parameter that learns, also when no term uses what it gave.
-        loss = loss + nothing(*given.values())
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        given, loss, terms = self._backward(batch)
         if self.token_gradients:
             self.token_gradients.average(batch)
-        nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"{self.phase.name}: gradients are {norm.item()} at step {self.step}")
         self.optimizer.step()
         keep_in_range(self.model.temperature)
         self.helpers.follow(self.bare_towers)
@@ -164,37 +124,24 @@ class PhaseRun:
             "scale": float(given["scale"].detach()),
         }
 
+    def _backward(self, batch: dict) -> tuple[dict[str, Tensor], Tensor, dict[str, float]]:
+        """Gradients of a batch: (what the towers gave, the loss, its terms)."""
+        if self.phase.micro_batches > 1:
+            return accumulate(self.towers, batch, self.phase.micro_batches, self._objective)
+        given = self.towers(batch)
+        loss, terms = self._objective(given, batch)
+        loss.backward()
+        return given, loss, terms
 
-class BatchSource:
-    """Batches of a phase by step number, from this worker's share of the data."""
+    def _objective(self, given: dict[str, Tensor], batch: dict) -> tuple[Tensor, dict[str, float]]:
+        loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
+        # Workers wait for a gradient of every parameter that learns, also when no term uses what it gave.
+        return loss + nothing(*given.values()), terms
 
-    def __init__(self, phase: Phase, pairs: data.Pairs, texts: data.Texts, tokenizer, seed: int, world: int):
-        self.phase, self.pairs, self.texts = phase, pairs, texts
-        self.tokenizer, self.seed, self.world = tokenizer, seed, world
-        self.inputs = PairInputs(phase, pairs, tokenizer, seed)
-
-    def __call__(self, step: int) -> dict:
-        """The batch of a step; see `Context` for its names."""
-        return {"pairs": self._pairs, "texts": self._texts, "both": self._both}[self.phase.data](step)
-
-    def _both(self, step: int) -> dict:
-        return {**self._pairs(step), **self._texts(step)}
-
-    def _texts(self, step: int) -> dict:
-        phase = self.phase
-        num_rows = phase.batch_size if phase.data == "texts" else phase.text_batch_size
-        per_worker = max(1, num_rows // self.world)
-        rows = data.text_rows_of_step(self.texts, phase.caption_share, per_worker, step, self.seed)
-        return data.text_batch(self.texts, rows, self.tokenizer)
-
-    def _pairs(self, step: int) -> dict:
-        per_worker = max(1, self.phase.batch_size // self.world)
-        rows = self.inputs.rows(step, per_worker)
-        towers = (*self.phase.towers, *self.phase.locked)
-        batch = data.pair_batch(self.pairs, rows, self.tokenizer, towers)
-        batch = self.inputs.complete(batch, rows, step)
-        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        if "pixels" in batch:
-            batch["pixels"] = data.augment(batch["pixels"], self.phase.augment, chance)
-        batch["anchors"] = data.draw_anchors(self.pairs, self.phase.num_anchors, chance)
-        return batch
+    def close(self) -> None:
+        """Leave the model as the next phase expects it."""
+        self._train_locked_towers(True)
+        for hook in self.patch_dropout:
+            hook.remove()

@@ -10,13 +10,13 @@ Left out on purpose: scripts, links to the outside, the time of writing, learnin
 
 import math
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 LANGUAGES = {"en": "English", "zh": "Chinese"}
-NOT_TERMS = ("phase", "step", "loss", "learning_rate", "scale")
+NOT_TERMS = ("phase", "step", "loss", "learning_rate", "scale", "rows_per_second", "data_wait_share")
 MAX_POINTS = 300
 
 
@@ -40,6 +40,24 @@ class Example:
 
 
 @dataclass(frozen=True)
+class DropSample:
+    """A row that was dropped: its picture (JPEG) if there is one, its captions and its address."""
+
+    picture: bytes | None
+    captions: dict[str, str | None]
+    url: str | None
+
+
+@dataclass(frozen=True)
+class DropSheet:
+    """A few rows that one step dropped for one reason."""
+
+    step: str
+    reason: str
+    samples: list[DropSample]
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """All that the report shows.
 
@@ -54,6 +72,7 @@ class ReportContent:
     exam: dict
     examples: list[Example]
     attributions: list[str]
+    drops: list[DropSheet] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -143,9 +162,9 @@ def percent(share: float) -> str:
     return "<0.1%" if 0 < share < 0.0005 else f"{100 * share:.1f}%"
 
 
-def data_uri(png: bytes) -> str:
+def data_uri(picture: bytes, kind: str = "png") -> str:
     """A picture as the address that holds it."""
-    return f"data:image/png;base64,{b64encode(png).decode()}"
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 
 
 def count_right(examples: list[Example], lang: str, k: int) -> int:

@@ -57,6 +57,10 @@ class Phase:
     batches that are composed together so that each holds similar pairs, 0 for batches at random; `code_mix`
     the share of captions in which the languages are mixed; `online_teacher` the folder of a teacher for the
     term feature_map.
+
+    `precision` is `float32` or `bf16` (autocast; weights, losses and gradients stay in float32).
+    `micro_batches` cuts a worker's rows to save memory, the contrast still sees all of them.
+    `patch_dropout` is the share of patches that a ViT leaves out. `compile` is torch.compile.
     """
 
     name: str
@@ -73,6 +77,10 @@ class Phase:
     text_batch_size: int = 64
     caption_share: float = 0.2
     num_anchors: int = 1024
+    precision: str = "float32"
+    micro_batches: int = 1
+    patch_dropout: float = 0.0
+    compile: bool = False
     group_window: int = 0
     code_mix: float = 0.0
     online_teacher: str = ""
@@ -83,3 +91,7 @@ class Phase:
             raise ValueError(f"phase {self.name!r}: towers are image and text, not {self.towers}")
         if self.data not in ("pairs", "texts", "both"):
             raise ValueError(f"phase {self.name!r}: data is pairs, texts or both, not {self.data!r}")
+        if self.precision not in ("float32", "bf16"):
+            raise ValueError(f"phase {self.name!r}: precision is float32 or bf16, not {self.precision!r}")
+        if self.micro_batches < 1 or not 0 <= self.patch_dropout < 1:
+            raise ValueError(f"phase {self.name!r}: micro_batches from 1, patch_dropout in [0, 1)")

@@ -6,26 +6,26 @@ resumed run goes on as if nothing had happened.
 """
 
 import itertools
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from infra.console import track
+from infra.console import say
 from infra.store import write_json
 from training import data
+from training.batches import BatchSource
+from training.checkpoints import newest_whole, write_checkpoint
 from training.inherit import inherit_image_tower, inherit_token_embeddings
-from training.job import CURVE, STUDENT, SUMMARY, TrainingJob
-from training.loop import BatchSource, PhaseRun
+from training.job import STUDENT, SUMMARY, TrainingJob
+from training.loop import PhaseRun
+from training.prefetch import Prefetched
+from training.progress import progress
 from training.ray_edge import Session
-from training.settings import Phase
 from training.student import Student, build_student, load_student
 from training.tokenizer import load_tokenizer
-
-CHECKPOINT = "checkpoint.pt"
+from training.tracking import LiveCurve
 
 
 def train(job: TrainingJob, session: Session) -> None:
@@ -34,11 +34,9 @@ def train(job: TrainingJob, session: Session) -> None:
     torch.manual_seed(job.seed)
     student = open_student(job)
     student.model.to(session.device)
-    side = student.image_processor.size["height"]
-    selection = data.read_selection(job.selection)
-    pairs = data.read_pairs(job.embedded, selection, side, job.width, session.rank, session.world)
-    texts = data.read_texts(job.embedded, pairs, job.width, session.rank, session.world)
-    state = read_checkpoint(session.restored)
+    live = open_curve(job) if session.rank == 0 else None
+    sources = read_sources(job, student, session)
+    state = restored_state(job, session)
     names = [phase.name for phase in job.phases]
     first = names.index(state["phase"]) if state else 0
     for number, phase in itertools.islice(enumerate(job.phases), first, None):
@@ -46,13 +44,35 @@ def train(job: TrainingJob, session: Session) -> None:
         run = PhaseRun(phase, student.model, seed)
         if state and state["phase"] == phase.name:
             run.restore(state)
-        batches = BatchSource(phase, pairs, texts, student.tokenizer, seed, session.world)
-        run_phase(run, batches, job, session)
+        batches = BatchSource(phase, *sources, student.tokenizer, seed, session.world)
+        run_phase(run, batches, job, session, live)
         run.close()
-    if session.rank == 0:
+    if live:
+        live.close()
         student.model.cpu()
         student.save(job.place / STUDENT)
         write_json(job.place / SUMMARY, {"parameters": student.num_parameters})
+
+
+def open_curve(job: TrainingJob) -> LiveCurve:
+    """The job's curve in MLflow."""
+    return LiveCurve(job.mlflow_uri, job.mlflow_artifacts, f"{job.step}-{job.place.name}", job.place)
+
+
+def read_sources(job: TrainingJob, student: Student, session: Session) -> tuple[data.Pairs, data.Texts]:
+    """This worker's share of pairs and texts."""
+    side = student.image_processor.size["height"]
+    selection = data.read_selection(job.selection)
+    pairs = data.read_pairs(job.embedded, selection, side, job.width, session.rank, session.world)
+    return pairs, data.read_texts(job.embedded, pairs, job.width, session.rank, session.world)
+
+
+def restored_state(job: TrainingJob, session: Session) -> dict | None:
+    """The state of an interrupted run, from its newest whole checkpoint; None for a fresh run."""
+    state, broken = newest_whole(session.restored)
+    if broken and session.rank == 0:
+        say(job.step, f"not whole and left aside: {', '.join(broken)}")
+    return state
 
 
 def open_student(job: TrainingJob) -> Student:
@@ -75,25 +95,36 @@ def inherit(student: Student, job: TrainingJob) -> None:
         inherit_token_embeddings(student, data.known_vectors(job.embedded, job.width))
 
 
-def run_phase(run: PhaseRun, batches: BatchSource, job: TrainingJob, session: Session) -> None:
+def run_phase(
+    run: PhaseRun, batches: BatchSource, job: TrainingJob, session: Session, live: LiveCurve | None
+) -> None:
     """Take the phase's remaining steps, with progress, curve and checkpoints from rank 0."""
-    phase, first = run.phase, session.rank == 0
-    steps = range(run.step, phase.num_steps)
-    bar = track(job.step, None, total=phase.num_steps, initial=run.step, desc=phase.name, disable=not first)
+    ahead = Prefetched(batches, range(run.step, run.phase.num_steps))
     last_saved = time.monotonic()
-    with bar, (job.place / CURVE).open("a") as curve:
-        for step in steps:
+    with progress(job, run.phase, run.step, live) as told:
+        for step, batch in ahead:
             # Whatever the model draws at random is a function of the step too.
             torch.manual_seed(run.seed * 1_000_003 + step)
-            facts = run.take_step(on_device(batches(step), session.device))
-            if first:
-                _note(bar, curve, phase, step, facts)
-            # The clock of rank 0 decides for all: a checkpoint is taken by every worker at the same step.
+            told.add(step, take_step(run, batch, job, session), ahead.waited_seconds)
+            due = run.step % job.checkpoint_steps == 0 and run.step < run.phase.num_steps
             late = time.monotonic() - last_saved > job.checkpoint_seconds
-            due = torch.tensor(float(late), device=session.device)
-            if step % 20 == 19 and _from_first(due) and step + 1 < phase.num_steps:
+            if due and _agreed(late, session.device):
                 save_checkpoint(run, session)
                 last_saved = time.monotonic()
+
+
+def take_step(run: PhaseRun, batch: dict, job: TrainingJob, session: Session) -> dict[str, float]:
+    """One update; a batch that makes it fail for its numbers is kept for a look.
+
+    Raises:
+        FloatingPointError: loss or gradients are not finite; the message names the kept batch.
+    """
+    try:
+        return run.take_step(on_device(batch, session.device))
+    except FloatingPointError as error:
+        file = job.place / f"bad_batch_rank{session.rank}.pt"
+        torch.save(batch, file)
+        raise FloatingPointError(f"{error}; the batch is in {file}") from error
 
 
 def on_device(batch: dict, device: torch.device) -> dict:
@@ -104,28 +135,17 @@ def on_device(batch: dict, device: torch.device) -> dict:
     }
 
 
-def _from_first(flag: torch.Tensor) -> bool:
+def _agreed(late: bool, device: torch.device) -> bool:
+    """Rank 0's clock decides for all: every worker takes a checkpoint at the same step, or none."""
+    flag = torch.tensor(float(late), device=device)
     if torch.distributed.is_initialized():
         torch.distributed.broadcast(flag, 0)
     return bool(flag)
 
 
-def _note(bar: tqdm, curve, phase: Phase, step: int, facts: dict) -> None:
-    """Move the bar, and write one of at most a hundred or so points of the phase's loss curve."""
-    bar.set_postfix(loss=f"{facts['loss']:.3f}", refresh=False)
-    bar.update()
-    if step % max(1, phase.num_steps // 100) == 0 or step + 1 == phase.num_steps:
-        curve.write(json.dumps({"phase": phase.name, "step": step, **facts}) + "\n")
-        curve.flush()
-
-
 def save_checkpoint(run: PhaseRun, session: Session) -> None:
     """Hand the state of the run to Ray Train; rank 0's is kept."""
     with tempfile.TemporaryDirectory() as folder:
-        torch.save(run.state(), Path(folder) / CHECKPOINT)
+        if session.rank == 0:
+            write_checkpoint(run.state(), Path(folder))
         session.save(Path(folder))
-
-
-def read_checkpoint(folder: Path | None) -> dict | None:
-    """The state of an interrupted run, None for a fresh one."""
-    return torch.load(folder / CHECKPOINT, weights_only=True) if folder else None

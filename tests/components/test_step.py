@@ -9,6 +9,7 @@ import pytest
 from kfp import dsl
 
 from components.step import StepError, build, explain, run_step
+from infra.object_store import StoreError
 from infra.store import DONE, read_done
 
 
@@ -182,6 +183,7 @@ def failing(error: Exception):
     [
         (ValueError("no such letter"), "ValueError: no such letter (the full log has the details)", True),
         (StepError("the list x.csv is not there"), "the list x.csv is not there", False),
+        (StoreError("s3://b/x: the secret key is wrong"), "s3://b/x: the secret key is wrong", False),
         (OSError(28, "No space left on device"), "the disk is full; free some space and run again", True),
     ],
 )

@@ -28,10 +28,9 @@ def made_up_run(root: Path, reused: tuple[str, ...]) -> LocalRun:
         for n, step in enumerate(STEPS, 1)
     }
     records["register_student"]["facts"] = REGISTERED
-    places = {step: root / step for step in STEPS}
-    for place in places.values():
-        place.mkdir(parents=True)
-    write_json(places["evaluate_student"] / "results.json", RESULTS)
+    places = {step: str(root / step) for step in STEPS}
+    (root / "evaluate_student").mkdir(parents=True)
+    write_json(root / "evaluate_student" / "results.json", RESULTS)
     return LocalRun(records, places, 61.26, root / "run.log")
 
 
@@ -76,7 +75,7 @@ def test_figures_have_names_and_rounded_values(run):
 
 
 def test_the_summary_names_what_was_made(run, tmp_path, capsys):
-    print_summary(run, tmp_path)
+    print_summary(run, str(tmp_path))
     lines = capsys.readouterr().out.splitlines()
     report = tmp_path / "evaluate_student" / "report.html"
     assert "student      10.32 million parameters, 41.4 MB" in lines
@@ -87,5 +86,5 @@ def test_the_summary_names_what_was_made(run, tmp_path, capsys):
 
 
 def test_a_run_that_found_all_done_says_so(tmp_path, capsys):
-    print_summary(made_up_run(tmp_path, reused=STEPS), tmp_path)
+    print_summary(made_up_run(tmp_path, reused=STEPS), str(tmp_path))
     assert "Nothing to do: all 10 steps were done before" in capsys.readouterr().out

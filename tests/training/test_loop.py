@@ -9,7 +9,8 @@ import torch.multiprocessing
 from toy_training import SIDE, WIDTH, tiny_student
 
 from training import data
-from training.loop import BatchSource, PhaseRun, learning_rate_factor
+from training.batches import BatchSource
+from training.loop import PhaseRun, learning_rate_factor
 from training.settings import Phase
 
 IMAGE = Phase(
@@ -205,7 +206,37 @@ def test_two_workers_with_half_a_batch_have_the_gradients_of_one_with_all(batch_
         found = torch.load(two_workers / f"{rank}.pt")
         assert set(found) == set(expected)
         for name, gradient in expected.items():
-            assert torch.allclose(found[name], gradient, atol=1e-5), name
+            assert torch.allclose(found[name], gradient, atol=1e-5, rtol=1e-4), name
+
+
+@pytest.mark.parametrize("num_parts", [2, 3, 8])
+def test_micro_batches_have_the_loss_and_gradients_of_the_whole_batch(num_parts, batch_parts):
+    whole, parts = (
+        take_same_steps(replace(CONTRAST, micro_batches=number), batch_parts[2], 1)
+        for number in (1, num_parts)
+    )
+    expected, found = gradients(whole), gradients(parts)
+    assert set(found) == set(expected)
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, atol=1e-5, rtol=1e-4), name
+
+
+def test_bf16_learns_what_float32_does(source):
+    precise, coarse = (
+        take_steps(start(phase), source(phase), 60)
+        for phase in (replace(BOTH, num_steps=60), replace(BOTH, num_steps=60, precision="bf16"))
+    )
+    assert precise[0]["loss"] != coarse[0]["loss"]
+    assert coarse[0]["loss"] == pytest.approx(precise[0]["loss"], rel=0.02)
+    assert coarse[-1]["loss"] < 0.7 * coarse[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"precision": "fp8"}, {"micro_batches": 0}, {"patch_dropout": 1.0}, {"data": "songs"}]
+)
+def test_a_phase_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="phase 'image tower'"):
+        replace(IMAGE, **wrong)
 
 
 def test_two_workers_need_no_contrast_to_learn_both_towers(two_workers):

@@ -1,8 +1,13 @@
-"""A training step for real: Ray, two workers, a tiny student, stopped and resumed."""
+"""A training step for real: Ray, two workers, a tiny student, stopped, killed and resumed."""
 
+import contextlib
 import json
+import multiprocessing
+import signal
+import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 from toy_training import TINY, WIDTH, tiny_student
@@ -14,7 +19,7 @@ from training.student import load_student
 
 PHASES = (
     Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 3, 8, 1e-3),
-    Phase("alignment", ("image", "text"), "pairs", {"contrastive": 1.0}, 40, 8, 1e-3, augment=0.1),
+    Phase("alignment", ("image", "text"), "pairs", {"contrastive": 1.0}, 120, 8, 1e-3, augment=0.1),
 )
 
 
@@ -73,7 +78,61 @@ def test_a_second_call_resumes_and_ends_as_the_first_did(job, facts):
     before, num_points = state_of(job), len(lines_of(job))
     again = train_student(replace(job, checkpoint_seconds=60), "", num_workers=2, use_gpu=False)
     added = [(point["phase"], point["step"]) for point in map(json.loads, lines_of(job)[num_points:])]
-    assert (added[0], added[-1]) == (("alignment", 20), ("alignment", 39))
+    assert (added[0], added[-1]) == (("alignment", 100), ("alignment", 119))
     assert again == facts
     after = state_of(job)
     assert [name for name, tensor in before.items() if not tensor.equal(after[name])] == []
+
+
+def train_alone(job: TrainingJob) -> None:
+    """What the process does that is killed, or whose worker is."""
+    train_student(job, ray_address="", num_workers=2, use_gpu=False)
+
+
+def start_elsewhere(job: TrainingJob, place) -> tuple[TrainingJob, multiprocessing.Process]:
+    """The same job at another place, under way in a process of its own, with a checkpoint behind it."""
+    place.mkdir()
+    other = replace(job, place=place)
+    process = multiprocessing.get_context("spawn").Process(target=train_alone, args=(other,))
+    process.start()
+    while process.is_alive() and not list(place.glob("ray/train/checkpoint_*/checkpoint.sha256")):
+        time.sleep(0.02)
+    assert process.is_alive(), "training ended before it could be killed"
+    return other, process
+
+
+def family_of(process: multiprocessing.Process) -> list[psutil.Process]:
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for each in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.send_signal(signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=30)
+
+
+def same_weights(one: TrainingJob, other: TrainingJob) -> bool:
+    return all(tensor.equal(state_of(other)[name]) for name, tensor in state_of(one).items())
+
+
+def test_a_killed_worker_is_replaced_and_the_weights_are_the_same(job, facts, tmp_path):
+    other, process = start_elsewhere(job, tmp_path / "place")
+    workers = [each for each in family_of(process) if "RayTrainWorker" in each.name() + str(each.cmdline())]
+    assert len(workers) == 2
+    kill(workers[:1])
+    process.join(timeout=240)
+    assert process.exitcode == 0
+    assert same_weights(job, other)
+
+
+def test_a_killed_step_goes_on_from_its_checkpoint_and_a_broken_one_is_left_aside(
+    job, facts, tmp_path, capfd
+):
+    other, process = start_elsewhere(job, tmp_path / "place")
+    kill(family_of(process))
+    newest = max(other.place.glob("ray/train/checkpoint_*/checkpoint.pt"))
+    newest.write_bytes(newest.read_bytes()[:-100])
+    train_alone(other)
+    assert same_weights(job, other)
+    assert "not whole and left aside: checkpoint_" in capfd.readouterr().out

@@ -7,7 +7,8 @@ from toy_training import TINY, WIDTH, tiny_student
 
 from pipelines.recipes import demo
 from training import data
-from training.loop import BatchSource, PhaseRun
+from training.batches import BatchSource
+from training.loop import PhaseRun
 from training.objectives import check_terms
 from training.variants import BASELINE, claim_variants, exchange, plus, technique_variants, without
 

@@ -8,7 +8,7 @@ from toy_training import TINY, WIDTH, tiny_student
 
 from training.job import TrainingJob, announce, read_curve
 from training.settings import Phase
-from training.worker import on_device, open_student, read_checkpoint
+from training.worker import on_device, open_student
 
 
 def job_at(place, **settings) -> TrainingJob:
@@ -22,12 +22,6 @@ def test_a_step_repeated_after_a_restart_counts_once(tmp_path):
     (tmp_path / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
     curve = [(point["phase"], point["step"], point["loss"]) for point in read_curve(tmp_path)]
     assert curve == [("a", 0, 3.0), ("a", 20, 2.5), ("b", 0, 8.0), ("b", 20, 7.0)]
-
-
-def test_a_fresh_run_has_no_checkpoint(tmp_path):
-    assert read_checkpoint(None) is None
-    torch.save({"phase": "a", "step": 20}, tmp_path / "checkpoint.pt")
-    assert read_checkpoint(tmp_path) == {"phase": "a", "step": 20}
 
 
 def test_batches_go_to_a_device_with_what_is_nested_in_them():

@@ -7,7 +7,8 @@ import torch
 from toy_training import SIDE, WIDTH, tiny_student
 
 from training import data
-from training.loop import BatchSource, PhaseRun
+from training.batches import BatchSource
+from training.loop import PhaseRun
 from training.objectives.helpers import keep_in_range
 from training.settings import Phase
 

@@ -7,7 +7,7 @@ import torch
 from toy_training import COLOURS, HAN, SIDE, WIDTH, tiny_student
 
 from training import data
-from training.loop import BatchSource
+from training.batches import BatchSource
 from training.objectives.inputs import PairInputs
 from training.settings import Phase
 

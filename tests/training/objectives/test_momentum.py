@@ -4,8 +4,8 @@ import pytest
 import torch
 from toy_training import tiny_student
 
-from training.loop import Towers
 from training.objectives.momentum import MOMENTUM, MomentumStudent
+from training.towers import Towers
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import torch.multiprocessing
 from test_objectives import TAUGHT
 from toy_context import ROWS, gradients, pair_context
 
-from training.loop import gather
 from training.objectives import TERMS, Context
+from training.towers import gather
 
 
 def own_rows(at: Context, rank: int) -> Context:

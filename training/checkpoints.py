@@ -1,0 +1,48 @@
+"""Checkpoints that say themselves whether they are whole: a state and its hash, the newest good one wins.
+
+A machine may die while a file is written, and a disk may give back other bytes than it got.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+STATE, HASH = "checkpoint.pt", "checkpoint.sha256"
+
+
+def write_checkpoint(state: dict, folder: Path) -> None:
+    """Write `state` (tensors, numbers, strings) and its hash."""
+    torch.save(state, folder / STATE)
+    (folder / HASH).write_text(_hash_of(folder / STATE))
+
+
+def read_checkpoint(folder: Path) -> dict | None:
+    """The state, or None when it is not whole. No code in it is run (weights_only)."""
+    try:
+        whole = (folder / HASH).read_text() == _hash_of(folder / STATE)
+    except OSError:
+        return None
+    return torch.load(folder / STATE, weights_only=True, map_location="cpu") if whole else None
+
+
+def newest_whole(folder: Path | None) -> tuple[dict | None, list[str]]:
+    """(state, names of those that are not whole) from a checkpoint's folder and the ones beside it.
+
+    Folders are ordered by name, as Ray Train names them by time.
+    """
+    broken: list[str] = []
+    if folder is None:
+        return None, broken
+    older = [item for item in folder.parent.glob("checkpoint_*") if item.name <= folder.name]
+    for candidate in sorted(older, reverse=True) or [folder]:
+        state = read_checkpoint(candidate)
+        if state is not None:
+            return state, broken
+        broken.append(candidate.name)
+    return None, broken
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

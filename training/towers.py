@@ -1,0 +1,51 @@
+"""The student's towers as the loop runs them: one module, its precision, and the rows of all workers."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from training.objectives.feature_maps import watched_map
+from training.student import image_vectors, text_vectors
+
+
+class Towers(nn.Module):
+    """The student as one module for DistributedDataParallel: a batch in, unit vectors out."""
+
+    def __init__(self, model: nn.Module, precision: str = "float32", adapter: nn.Module | None = None):
+        super().__init__()
+        self.model = model
+        self.bf16 = precision == "bf16"
+        self.adapter = adapter
+
+    def forward(self, batch: dict) -> dict[str, Tensor]:
+        """`image`, `zh`, `en`, `text`: those whose input is in the batch; `scale`; `image_map` if adapted."""
+        device = self.model.temperature.device.type
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
+            given = self._vectors(batch) if self.adapter is None else self._vectors_and_map(batch)
+        return {**given, "scale": 1 / self.model.temperature}
+
+    def _vectors_and_map(self, batch: dict) -> dict[str, Tensor]:
+        with watched_map(self.model.vision_model) as maps:
+            given = self._vectors(batch)
+        return {**given, "image_map": self.adapter(maps[0]).float()}
+
+    def _vectors(self, batch: dict) -> dict[str, Tensor]:
+        given = {}
+        if "pixels" in batch:
+            given["image"] = image_vectors(self.model, batch["pixels"])
+        for name in ("zh", "en", "text"):
+            if tokens := batch.get(f"{name}_tokens"):
+                given[name] = text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"])
+        # The unit length of a bf16 vector is off by some thousandths.
+        if not self.bf16:
+            return given
+        return {name: nn.functional.normalize(item.float(), dim=1) for name, item in given.items()}
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Rows of all workers, in order of rank, with gradients to each worker's own."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return rows
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(rows.contiguous()))
