@@ -27,10 +27,9 @@ class PairInputs:
     def __init__(self, phase: Phase, pairs: data.Pairs, tokenizer: PreTrainedTokenizerFast, seed: int):
         self.phase, self.pairs, self.tokenizer, self.seed = phase, pairs, tokenizer, seed
         self.noise = _noise(pairs) if "noise_aware_contrastive" in phase.terms else {}
-        both = [
-            (zh, en) for zh, en in zip(pairs.captions["zh"], pairs.captions["en"], strict=True) if zh and en
-        ]
-        self.lexicon = learn_lexicon(both, tokenizer) if phase.code_mix else None
+        captions = zip(pairs.captions["zh"], pairs.captions["en"], strict=True)
+        parallel = (both for both in captions if all(both))
+        self.lexicon = learn_lexicon(parallel, tokenizer) if phase.code_mix else None
         self._grouped = functools.lru_cache(maxsize=2)(self._group)
 
     def rows(self, step: int, batch_size: int) -> Tensor:
