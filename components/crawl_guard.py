@@ -5,7 +5,7 @@ and decodes whatever comes. Inside `guarded`, its workers fetch with `infra.safe
 picture's header before a decoder sees it. A picture is stored as img2dataset encodes it anew, so what else
 a file holds (a script, an archive, a comment) ends here.
 
-Each refusal is a message that starts with its reason; `spark_jobs.rules` knows them all and counts them.
+Each refusal is a message that starts with its reason; `infra.crawl_reasons` knows them all.
 """
 
 import contextlib
@@ -13,13 +13,20 @@ import functools
 import importlib
 import io
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.error import HTTPError
+
+# Albumentations, which img2dataset imports, would ask a server for its newest version in each process.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 from img2dataset import downloader
 
 from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
+from components.reduced_decoding import ReducingResizer
+from infra.crawl_reasons import PASSING_REASONS, reason_of
 from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, Resolver, opened, read_body
 
 # The package has a function of this name, so that `import` finds no module.
@@ -27,6 +34,8 @@ main = importlib.import_module("img2dataset.main")
 
 USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
 OPTED_OUT = "Use of image disallowed by X-Robots-Tag directive"
+# The end of a message.
+PAUSE_WANTED = re.compile(r" \(retry after (\d+) s\)$")
 OPENCV_MAX_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
 
 
@@ -58,7 +67,8 @@ def download_picture(
 ) -> tuple[int, io.BytesIO | None, str | None]:
     """In place of img2dataset's `download_image_with_retry`: (key, picture, None) or (key, None, message).
 
-    A refusal is final; other failures are tried again, all within one allowance. `timeout` is in seconds.
+    What may pass with time is tried again at once, all within one allowance, unless the host asks for a
+    pause; the rest is final. `timeout` is in seconds.
     """
     key, url = row
     headers = {"User-Agent": _user_agent(user_agent_token)}
@@ -73,11 +83,19 @@ def download_picture(
                 body = read_body(response, limits)
             check_picture(body, max_pixels)
             return key, io.BytesIO(body), None
-        except Refusal as refusal:
-            return key, None, str(refusal)
+        except HTTPError as error:
+            message = str(error)[:MAX_DETAIL_CHARS] + _pause_wanted(error)
         except Exception as error:  # whatever it is, it is this row's and not the shard's
-            message = str(error)[:MAX_DETAIL_CHARS]
+            message = (str(error) or type(error).__name__)[:MAX_DETAIL_CHARS]
+        if reason_of(message) not in PASSING_REASONS or PAUSE_WANTED.search(message):
+            break
     return key, None, message
+
+
+def _pause_wanted(error: HTTPError) -> str:
+    """What a message says of Retry-After in seconds; its other form, a date, is rare and left out."""
+    seconds = (error.headers.get("Retry-After") or "").strip()
+    return f" (retry after {int(seconds)} s)" if re.fullmatch(r"[0-9]{1,6}", seconds) else ""
 
 
 def _user_agent(token: str | None) -> str:
@@ -90,14 +108,14 @@ class GuardedDownloader(downloader.Downloader):
     """img2dataset's worker for a shard, with our way to fetch; it is pickled into worker processes."""
 
     def __init__(self, limits: FetchLimits, max_pixels: int, **settings: Any):
-        super().__init__(**settings)
+        super().__init__(**settings | {"resizer": ReducingResizer(settings["resizer"])})
         self.limits = limits
         self.max_pixels = max_pixels
 
     def __call__(self, row: tuple) -> tuple[bool, tuple]:
         """Download one shard."""
         fetch = functools.partial(download_picture, self.limits, self.max_pixels)
-        with _replaced(downloader, "download_image_with_retry", fetch):
+        with replaced(downloader, "download_image_with_retry", fetch):
             return super().__call__(row)
 
 
@@ -109,14 +127,17 @@ def guarded(limits: FetchLimits, max_pixels: int) -> Iterator[None]:
     differ from ours.
     """
     ours = functools.partial(GuardedDownloader, limits, max_pixels)
-    # Albumentations, which img2dataset imports, would ask a server for its newest version in each worker.
-    settings = {OPENCV_MAX_PIXELS: str(max_pixels), "NO_ALBUMENTATIONS_UPDATE": "1"}
-    with _replaced(main, "Downloader", ours), _environment(settings):
+    with replaced(main, "Downloader", ours), _environment(worker_environment(max_pixels)):
         yield
 
 
+def worker_environment(max_pixels: int) -> dict[str, str]:
+    """What workers need in their environment; those of a cluster get it from its session."""
+    return {OPENCV_MAX_PIXELS: str(max_pixels)}
+
+
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """An attribute has another value while this is open."""
     before = getattr(owner, name)
     setattr(owner, name, value)

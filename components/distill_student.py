@@ -1,5 +1,6 @@
 """Step 6, distill_student: DC-CLIP's stage 1. Each tower of a new student learns the teacher's vectors."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +28,9 @@ def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, 
     from training.data import read_selection, training_texts
     from training.job import TrainingJob
     from training.run import train_student
-    from training.tokenizer import train_tokenizer
 
-    texts = training_texts(embedded, read_selection(selection))
     shape = config.student
-    tokenizer = train_tokenizer(texts, shape.vocab_size, shape.max_tokens)
-    tokenizer.save_pretrained(place / "tokenizer")
-    say("distill_student", f"tokenizer of {len(tokenizer)} tokens for both languages")
+    tokenizer = _make_tokenizer(training_texts(embedded, read_selection(selection)), shape, place)
     job = TrainingJob(
         step="distill_student",
         embedded=embedded,
@@ -47,7 +44,25 @@ def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, 
         mlflow_uri=engines["mlflow_uri"],
         mlflow_artifacts=engines["mlflow_artifacts"],
     )
-    return train_student(job, engines["ray_address"], config.num_workers, config.use_gpu)
+    facts = train_student(job, engines["ray_address"], config.num_workers, config.use_gpu)
+    return {**facts, "tokenizer": tokenizer}
+
+
+def _make_tokenizer(texts: Iterable[str], shape: StudentShape, place: Path) -> dict:
+    """Write `place/tokenizer`; returns its facts: its size, the texts it learned from, tokens a text."""
+    from training.tokenizer import sample_texts, tokens_per_text, train_tokenizer
+
+    sample, num_texts = sample_texts(texts)
+    tokenizer = train_tokenizer(sample, shape.vocab_size, shape.max_tokens)
+    tokenizer.save_pretrained(place / "tokenizer")
+    lengths = tokens_per_text(tokenizer, sample_texts(sample, 10_000)[0])
+    by_language = ", ".join(f"{count:.1f} {lang}" for lang, count in lengths.items())
+    say(
+        "distill_student",
+        f"tokenizer of {len(tokenizer)} tokens for both languages; a text has {by_language}",
+    )
+    counts = {"tokens": len(tokenizer), "texts": num_texts, "learned_from": len(sample)}
+    return {**counts, "tokens_per_text": lengths}
 
 
 @step_component()

@@ -24,15 +24,25 @@ class TextList:
 
 @dataclass(frozen=True)
 class EmbedPairs:
-    """Text without images that the text tower shall learn from, and whether the teacher gets GPUs."""
+    """Text without images that the text tower shall learn from, and how pictures meet the teacher.
+
+    Beside the plain picture the teacher sees `num_augmentations` views of it, crops of at least `min_area` of
+    its area with colours changed by at most `max_jitter`; training draws among them. Each teacher has
+    `num_decoders` threads that make pictures ready; beside a GPU it takes a dozen to keep up.
+    """
 
     texts: tuple[TextList, ...] = ()
     use_gpu: bool = False
+    num_decoders: int = 1
+    num_augmentations: int = 0
+    min_area: float = 0.4
+    max_jitter: float = 0.3
+    seed: int = 0
 
 
 def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path, teacher: Path) -> dict:
     """Write `shards/`, `scores/` and `texts/`."""
-    from training.embed import Embedder, shard_items, text_items
+    from training.embed import COUNTS, Embedder, shard_items, text_items
     from training.ray_edge import map_items, ray_session
     from training.teacher import load_teacher
 
@@ -41,15 +51,29 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
     items = shard_items(pairs, raw, place)
     for source in config.texts:
         items += text_items(source.lang, source.path, place)
-    counts = {"pairs": 0, "texts": 0}
+    counts = dict.fromkeys(COUNTS, 0)
+    arguments = {
+        "teacher": str(teacher),
+        "num_threads": 1,
+        "num_decoders": config.num_decoders,
+        "rules": {
+            "num_views": config.num_augmentations,
+            "min_area": config.min_area,
+            "max_jitter": config.max_jitter,
+            "seed": config.seed,
+        },
+    }
     with ray_session(engines["ray_address"]):
-        arguments = {"teacher": str(teacher), "num_threads": 1}
         done = map_items(Embedder, arguments, items, use_gpu=config.use_gpu)
         for facts in track("embed_pairs", done, total=len(items), desc="shards and texts"):
             counts = {name: counts[name] + facts[name] for name in counts}
-    write_json(place / "embedded.json", {"width": load_teacher(teacher).width, **counts})
-    say("embed_pairs", f"vectors of {counts['pairs']} pairs and {counts['texts']} texts without images")
-    return counts
+    pairs_done, texts_done = counts.pop("pairs"), counts.pop("texts")
+    facts = {"pairs": pairs_done, "texts": texts_done, "dropped": {k: n for k, n in counts.items() if n}}
+    write_json(place / "embedded.json", {"width": load_teacher(teacher).width, **facts})
+    say("embed_pairs", f"vectors of {pairs_done} pairs and {texts_done} texts without images")
+    if facts["dropped"]:
+        say("embed_pairs", f"pairs without vectors: {facts['dropped']}")
+    return facts
 
 
 @step_component()

@@ -8,18 +8,17 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from spark_jobs.limits import CHINESE, ENGLISH, IMAGE, CaptionLimits, ImageLimits
 
 
 @dataclass(frozen=True)
 class FilterPairs:
-    """Thresholds: sides in pixels, captions in characters."""
+    """The thresholds of the rules; `simplify` writes Chinese captions in simplified characters."""
 
-    min_side: int = 200
-    max_aspect: float = 3.0
-    min_chars_zh: int = 2
-    max_chars_zh: int = 64
-    min_chars_en: int = 5
-    max_chars_en: int = 256
+    zh: CaptionLimits = CHINESE
+    en: CaptionLimits = ENGLISH
+    image: ImageLimits = IMAGE
+    simplify: bool = False
 
 
 def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> dict:
@@ -27,14 +26,9 @@ def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> d
     from spark_jobs.filter_pairs import judge, read_raw, write_judged
     from spark_jobs.session import spark_session
 
+    shards, captions = raw / "shards", {"zh": config.zh, "en": config.en}
     with spark_session("filter_pairs", engines["spark_master"]) as spark:
-        rows = judge(
-            read_raw(spark, raw / "shards"),
-            min_side=config.min_side,
-            max_aspect=config.max_aspect,
-            min_chars={"zh": config.min_chars_zh, "en": config.min_chars_en},
-            max_chars={"zh": config.max_chars_zh, "en": config.max_chars_en},
-        )
+        rows = judge(read_raw(spark, shards), shards, captions, config.image, config.simplify)
         facts = write_judged(rows, place)
     say("filter_pairs", f"kept {facts['kept']} of {facts['input']}; dropped {facts['dropped']}")
     if not facts["kept"]:

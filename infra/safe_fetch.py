@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.error import HTTPError, URLError
 
+from infra.host_turns import machine_turns
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[..., list[tuple]]
 
@@ -53,12 +55,16 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class FetchLimits:
-    """What one URL may cost, redirects and retries included; `max_bytes` counts headers too."""
+    """What one URL may cost, redirects and retries included; `max_bytes` counts headers too.
+
+    Requests to one host are spaced unless `max_requests_per_second_per_host` is 0; the wait costs no time.
+    """
 
     max_bytes: int
     max_redirects: int
     max_seconds: float
     allow_private_addresses: bool
+    max_requests_per_second_per_host: float = 0.0
 
 
 class Allowance:
@@ -90,6 +96,11 @@ class Allowance:
         except TimeoutError:
             self.seconds_to_wait()
             raise
+
+    def wait_for_turn(self, host: str) -> None:
+        """Until the host may be asked; a URL pays nothing for those that were before it."""
+        if self.limits.max_requests_per_second_per_host:
+            self.deadline += machine_turns(self.limits.max_requests_per_second_per_host).wait(host)
 
     def spend_bytes(self, count: int) -> None:
         """Raises Refusal: too_many_bytes, with these there are more than allowed."""
@@ -243,7 +254,9 @@ def _asked(parts: urllib.parse.SplitResult, headers: dict, allowance: Allowance,
     client = http.client.HTTPConnection(parts.hostname, port)
     client.default_port = DEFAULT_PORTS[parts.scheme]
     allow_private = allowance.limits.allow_private_addresses
-    connection = _dial(find_addresses(parts.hostname, port, allow_private, resolve), allowance)
+    found = find_addresses(parts.hostname, port, allow_private, resolve)
+    allowance.wait_for_turn(parts.hostname)
+    connection = _dial(found, allowance)
     if parts.scheme == "https":
         connection = _secure(connection, parts.hostname, allowance)
     with connection:

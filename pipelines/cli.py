@@ -1,4 +1,4 @@
-"""The command line: `dcclip run`, `dcclip compile`, `dcclip recipe`, `dcclip try`, `dcclip ablation`."""
+"""The command line: `dcclip run`, `compile`, `recipe`, `students`, `try`, `ablation`."""
 
 import argparse
 import dataclasses
@@ -33,6 +33,22 @@ def show_recipe(options: argparse.Namespace) -> None:
 
     recipe = choose_recipe(options.recipe, dict(options.set))
     print(json.dumps(dataclasses.asdict(recipe), ensure_ascii=False, indent=2))
+
+
+def show_students(options: argparse.Namespace) -> None:
+    """Print what the named students cost."""
+    from components.step import StepError
+    from pipelines.students import STUDENTS
+    from training.student_cost import cost_table
+
+    try:
+        captions, texts = (
+            [line for path in paths for line in path.read_text().splitlines()]
+            for paths in (options.captions, options.texts)
+        )
+    except OSError as error:
+        raise StepError(f"cannot read {error.filename}: {error.strerror}") from None
+    print(cost_table(STUDENTS, options.width, captions + texts, captions))
 
 
 def try_image(options: argparse.Namespace) -> None:
@@ -82,7 +98,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--s3-endpoint", default="", metavar="URL", help="the S3 server, for a root there (default: AWS)"
     )
     recipe = argparse.ArgumentParser(add_help=False)
-    recipe.add_argument("--recipe", default="demo", help="demo, smoke or full (default: demo)")
+    recipe.add_argument("--recipe", default="demo", help="demo, smoke, full or full_ensemble (default: demo)")
     recipe.add_argument(
         "--set", type=override, action="append", default=[], metavar="NAME=VALUE", help="override one value"
     )
@@ -90,6 +106,20 @@ def make_parser() -> argparse.ArgumentParser:
     command.set_defaults(do=run)
     command = commands.add_parser("recipe", parents=[recipe], help="print a recipe's values")
     command.set_defaults(do=show_recipe)
+    command = commands.add_parser("students", help="print what the named students cost")
+    command.add_argument(
+        "captions",
+        type=Path,
+        nargs="+",
+        help="files with one caption a line, both languages: what is counted",
+    )
+    command.add_argument(
+        "--texts", type=Path, nargs="*", default=[], help="more for the tokenizer to learn from"
+    )
+    command.add_argument(
+        "--width", type=int, default=768, help="the teacher's width (default: AltCLIP's, 768)"
+    )
+    command.set_defaults(do=show_students)
     command = commands.add_parser("compile", help="compile dcclip-full for a cluster")
     command.add_argument("--output", type=Path, default=Path("dist/dcclip-full.yaml"))
     command.set_defaults(do=compile_pipeline)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from components.align_student import AlignStudent
 from components.distill_student import DistillStudent
-from components.download_pairs import DownloadPairs, UrlList
+from components.download_pairs import DownloadPairs
 from components.embed_pairs import EmbedPairs, TextList
 from components.evaluate_student import EvaluateStudent
 from components.export_student import ExportStudent
@@ -16,8 +16,11 @@ from components.filter_pairs import FilterPairs
 from components.prepare_teacher import PrepareTeacher
 from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
+from components.url_lists import UrlList
 from pipelines.demo import EXAM, DemoCorpus
-from training.settings import LitTuning, Phase, StudentShape
+from pipelines.students import NANO, SMALL
+from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
+from training.settings import LitTuning, Phase, TeacherMember
 
 ATTRIBUTIONS = (
     "Pictures: Twemoji, copyright Twitter, Inc and other contributors, CC-BY 4.0.",
@@ -42,35 +45,6 @@ class Recipe:
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
 
-
-# The first five stages of EfficientNet-Lite0, inherited, a last block as wide as the teacher, and a small
-# BERT whose tokens start from the teacher's vectors (training/README.md has the trials).
-NANO = StudentShape(
-    image_size=72,
-    vocab_size=30_000,
-    max_tokens=32,
-    vision={
-        "depth_coefficient": 1.0,
-        "hidden_act": "relu6",
-        "kernel_sizes": [3, 3, 5, 3, 5, 3],
-        "in_channels": [32, 16, 24, 40, 80, 112],
-        "out_channels": [16, 24, 40, 80, 112, 512],
-        "strides": [1, 2, 2, 2, 1, 1],
-        "num_block_repeats": [1, 2, 2, 3, 3, 1],
-        "expand_ratios": [1, 6, 6, 6, 6, 6],
-        "squeeze_expansion_ratio": 0.01,
-        "drop_connect_rate": 0.0,
-    },
-    text={
-        "hidden_size": 256,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 512,
-        "type_vocab_size": 1,
-    },
-    inherit_image="efficientnet-lite0",
-    inherit_text=True,
-)
 
 IMAGE_TOWER = Phase(
     name="image tower",
@@ -103,6 +77,11 @@ BOTH_TOWERS = Phase(
     augment=0.04,
 )
 
+# The names of emoji are short, and the pictures small, of few colours and on white.
+SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
+SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
+EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
+
 
 def demo() -> Recipe:
     """The whole emoji corpus on a laptop, in minutes; what `make run` runs."""
@@ -115,14 +94,16 @@ def demo() -> Recipe:
             encode_quality=1,
             pairs_per_shard=500,
             retries=0,
+            max_requests_per_second_per_host=0.0,
             allow_private_addresses=True,
         ),
-        filter_pairs=FilterPairs(min_side=32, min_chars_zh=1, min_chars_en=2),
+        filter_pairs=FilterPairs(zh=SHORT_CHINESE, en=SHORT_ENGLISH, image=EMOJI),
         prepare_teacher=PrepareTeacher(source="lit:"),
         embed_pairs=EmbedPairs(
             texts=(TextList("corpus/texts.zh.txt", "zh"), TextList("corpus/texts.en.txt", "en"))
         ),
-        select_pairs=SelectPairs(drop_share=0.02),
+        # Emoji of one thing in other skin tones are at 0.99, each with a caption of its own.
+        select_pairs=SelectPairs(drop_share=0.02, near_duplicate_cosine=0.995),
         distill_student=DistillStudent(NANO, (IMAGE_TOWER, TEXT_TOWER)),
         align_student=AlignStudent((BOTH_TOWERS,)),
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
@@ -157,22 +138,10 @@ def smoke() -> Recipe:
 def full() -> Recipe:
     """The paper's setting at web scale, for a cluster: AltCLIP teaches a student of at most 60M parameters.
 
-    Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's,
-    below the storage root under `lists/`.
+    Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's
+    as published, below the storage root under `lists/`.
     """
     base = demo()
-    student = StudentShape(
-        image_size=224,
-        vocab_size=32_000,
-        max_tokens=64,
-        vision={"depth_coefficient": 1.0, "drop_connect_rate": 0.1},
-        text={
-            "hidden_size": 512,
-            "num_hidden_layers": 8,
-            "num_attention_heads": 8,
-            "intermediate_size": 2048,
-        },
-    )
     phases = (
         replace(IMAGE_TOWER, num_steps=200_000, batch_size=4_096, learning_rate=1e-3),
         replace(TEXT_TOWER, num_steps=200_000, batch_size=8_192, learning_rate=1e-3),
@@ -183,21 +152,32 @@ def full() -> Recipe:
         corpus=None,
         download_pairs=DownloadPairs(
             lists=(
-                UrlList("lists/wukong.csv", "zh", url_column="url", caption_column="caption"),
-                UrlList("lists/cc12m.parquet", "en", url_column="url", caption_column="caption"),
+                UrlList("lists/wukong", "wukong"),
+                UrlList("lists/cc12m.tsv", "cc12m"),
             ),
             num_processes=16,
             num_threads=256,
+            retry_rounds=1,
         ),
         filter_pairs=FilterPairs(),
-        prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", revision=""),
-        embed_pairs=EmbedPairs(use_gpu=True),
-        select_pairs=SelectPairs(drop_share=0.3),
-        distill_student=DistillStudent(student, phases, num_workers=8, use_gpu=True),
+        prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", precision="bfloat16"),
+        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
+        select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
+        distill_student=DistillStudent(SMALL, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
         evaluate_student=EvaluateStudent("exams/elevater"),
         export_student=ExportStudent("exams/elevater"),
     )
 
 
-RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full)}
+def full_ensemble() -> Recipe:
+    """`full` with two teachers side by side, as MobileCLIP has them: AltCLIP's 768 numbers and SigLIP 2's.
+
+    The student is as wide as both: 1,536.
+    """
+    teachers = (TeacherMember("hf:BAAI/AltCLIP"), TeacherMember("hf:google/siglip2-base-patch16-256"))
+    base = full()
+    return replace(base, prepare_teacher=PrepareTeacher("ensemble:", members=teachers, precision="bfloat16"))
+
+
+RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full, full_ensemble)}

@@ -1,7 +1,9 @@
 """From a recipe's name and overrides to one config dict a step, each with what identifies its result."""
 
 import dataclasses
+import glob
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from components.step import StepError, build
 from infra import object_store
 from infra.code_version import code_version
 from infra.object_store import StoreError, is_object
-from infra.store import fingerprint, plain
+from infra.store import fingerprint, identity, plain
 from pipelines.recipes import RECIPES, Recipe
+from pipelines.students import STUDENTS
 
 STEPS = (
     "download_pairs",
@@ -25,15 +28,18 @@ STEPS = (
     "export_student",
     "register_student",
 )
+# Values that have names: one word chooses the whole.
+NAMED = {"distill_student.student": STUDENTS}
 # Fields that name a file or folder below the storage root, whose content is part of a step's identity.
 PATH_FIELDS = ("path", "exam")
 
 
 def choose_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
-    """A recipe with single values replaced.
+    """A recipe with single values replaced, whole ones (`distill_student.student`) before parts of them.
 
     Args:
-        overrides: new values by dotted name, `{"distill_student.seed": 1}`.
+        overrides: new values by dotted name, `{"distill_student.seed": 1}`; a student also by its own name,
+            `{"distill_student.student": "tiny"}`.
 
     Raises:
         StepError: no such recipe, no such value, or a value of the wrong type.
@@ -41,12 +47,22 @@ def choose_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
     if name not in RECIPES:
         raise StepError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     values = _lists(dataclasses.asdict(RECIPES[name]()))
-    for dotted, value in overrides.items():
-        _put(values, dotted, value)
+    for dotted, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
+        _put(values, dotted, _of_name(dotted, value))
     try:
         return build(Recipe, values)
     except (TypeError, ValueError) as error:
         raise StepError(f"the recipe's values do not fit: {error}") from None
+
+
+def _of_name(dotted: str, value: Any) -> Any:
+    """What a name stands for, where values have names; else the value itself."""
+    named = NAMED.get(dotted)
+    if named is None or not isinstance(value, str) or value.startswith("{"):
+        return value
+    if value not in named:
+        raise StepError(f"{dotted}={value!r} is not known; choose one of {', '.join(named)}")
+    return _lists(dataclasses.asdict(named[value]))
 
 
 def _lists(value: Any) -> Any:
@@ -155,8 +171,22 @@ def _content(path: str, field: str, endpoint: str) -> str:
     try:
         if is_object(path):
             return object_store.fingerprint(path, endpoint)
-        return fingerprint(Path(path))
+        return _local_content(path)
     except FileNotFoundError:
         raise StepError(f"{path} is not there; the recipe's {field} names it") from None
     except StoreError as error:
         raise StepError(f"{error}; the recipe's {field} names it") from error
+
+
+def _local_content(path: str) -> str:
+    """The fingerprint of a file, a folder or all that a pattern fits.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+    """
+    if os.path.exists(path):
+        return fingerprint(Path(path))
+    found = sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise FileNotFoundError(path)
+    return identity(found, [fingerprint(Path(file)) for file in found])

@@ -3,12 +3,18 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import pyspark
 from pyspark.sql import SparkSession
 
 QUIET = Path(__file__).with_name("log4j2.properties")
+# Spark's classes as Java maps them into memory, made by `python -m spark_jobs.class_archive`. Java looks past
+# one that is not there, or that another Java or other jars made.
+CLASS_ARCHIVE = Path(pyspark.__file__).with_name("dcclip.jsa")
 
 
 def require_java() -> None:
@@ -22,18 +28,40 @@ def require_java() -> None:
 
 
 @contextlib.contextmanager
-def spark_session(name: str, master: str) -> Iterator[SparkSession]:
-    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end."""
+def spark_session(
+    name: str,
+    master: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    java_options: str = f"-XX:SharedArchiveFile={CLASS_ARCHIVE}",
+) -> Iterator[SparkSession]:
+    """A session on `master` (`local[*]`, `spark://…`, `k8s://…`), stopped at the end.
+
+    Where one is running already in this thread it is that one, and it goes on.
+
+    Args:
+        name: the application's.
+        master: its address.
+        environment: variables for its Python workers.
+        java_options: for the driver's JVM.
+    """
     require_java()
+    if running := SparkSession.getActiveSession():
+        yield running
+        return
+    # Spark takes the first python3 it finds; a cluster's executors run our image, with this very path.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name).master(master)
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET} {java_options}",
     }
+    settings |= {f"spark.executorEnv.{key}": value for key, value in environment.items()}
     if master.startswith("local"):
+        # Before Java starts: or Spark looks for another address and warns of what it finds.
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         settings |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",

@@ -1,7 +1,7 @@
 """What training reads: a worker's share of the embedded shards, decoded once and held in memory.
 
-Rows are drawn in an order that depends on the seed and the step alone, so that a resumed run sees what an
-uninterrupted one would.
+Rows, and the view of each, are drawn in an order that depends on the seed and the step alone, so that a
+resumed run sees what an uninterrupted one would.
 
 Left out on purpose: streaming. A worker's share, at the student's image size, must fit its memory.
 """
@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from training import shards
+from training.views import from_record, show
 
 LANGUAGES = ("zh", "en")
 WINDOW = 8
@@ -24,13 +25,19 @@ WINDOW = 8
 
 @dataclass(frozen=True)
 class Pairs:
-    """A share of the pairs: uint8 images (n, 3, side, side), captions and stored vectors (n, width)."""
+    """A share of the pairs: images, captions, and stored vectors of both.
+
+    Of each image there are the plain picture and its stored views: uint8 `images` (n, views, 3, side, side)
+    with `image_vectors` (n, views, width). `text_vectors` are (n, width). The pictures of `num_unreadable`
+    selected pairs could not be decoded.
+    """
 
     images: Tensor
     captions: dict[str, list[str]]
     image_vectors: Tensor
     text_vectors: dict[str, Tensor]
     has: dict[str, Tensor]
+    num_unreadable: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,7 +57,8 @@ class Texts:
 
 def read_selection(folder: Path) -> dict[str, set[str]]:
     """Selected keys and the languages of theirs to use, from select_pairs."""
-    rows = pq.read_table(folder / "selected.parquet").to_pylist()
+    columns = ["key", *(f"use_{lang}" for lang in LANGUAGES)]
+    rows = pq.read_table(folder / "selected.parquet", columns=columns).to_pylist()
     return {row["key"]: {lang for lang in LANGUAGES if row[f"use_{lang}"]} for row in rows}
 
 
@@ -58,7 +66,7 @@ def selected_samples(folder: Path, selection: dict[str, set[str]], rank: int, wo
     """Every `world`-th selected sample of the embedded shards, in order, beginning with number `rank`."""
     number = 0
     for path in sorted((folder / "shards").glob("*.tar")):
-        for sample in shards.read_shard(path):
+        for sample in shards.read_unbroken(path):
             if sample["__key__"] in selection:
                 if number % world == rank:
                     yield sample
@@ -69,14 +77,18 @@ def read_pairs(
     folder: Path, selection: dict[str, set[str]], side: int, width: int, rank: int = 0, world: int = 1
 ) -> Pairs:
     """A worker's share of the selected pairs, images resized to the student's side."""
-    images, image_vectors = [], []
+    images, image_vectors, num_unreadable = [], [], 0
     captions: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
     vectors: dict[str, list[np.ndarray]] = {lang: [] for lang in LANGUAGES}
     for sample in selected_samples(folder, selection, rank, world):
-        used = selection[sample["__key__"]]
-        images.append(pixels_of(shards.image_of(sample), side))
-        image_vectors.append(shards.from_bf16(sample["image.bf16"], width)[0])
-        record = shards.record_of(sample)
+        image = shards.image_or_none(sample)
+        if image is None:
+            num_unreadable += 1
+            continue
+        record, used = shards.record_of(sample), selection[sample["__key__"]]
+        views = [show(image, view) for view in from_record(record.get("views", []))]
+        images.append(torch.stack([pixels_of(look, side) for look in (image, *views)]))
+        image_vectors.append(shards.from_bf16(sample["image.bf16"], width))
         for lang in LANGUAGES:
             captions[lang].append(record[lang] if lang in used else "")
             there = shards.from_bf16(sample[f"{lang}.bf16"], width)[0] if lang in used else np.zeros(width)
@@ -87,6 +99,7 @@ def read_pairs(
         torch.from_numpy(np.stack(image_vectors)),
         {lang: torch.from_numpy(np.stack(rows).astype(np.float32)) for lang, rows in vectors.items()},
         {lang: torch.tensor([float(bool(text)) for text in captions[lang]]) for lang in LANGUAGES},
+        num_unreadable,
     )
 
 
@@ -159,6 +172,13 @@ def text_rows_of_step(texts: Texts, caption_share: float, batch_size: int, step:
     return rows[order[torch.randperm(WINDOW, generator=chance)[place]]]
 
 
+def views_of_step(num_views: int, num_rows: int, step: int, seed: int) -> Tensor:
+    """Which view of each row a step takes, 0 for the plain picture; all are as likely."""
+    # A stream of its own: whatever else a step draws does not depend on the number of views.
+    chance = torch.Generator().manual_seed((seed * 1_000_003 + step) ^ 0x5EED)
+    return torch.randint(num_views, (num_rows,), generator=chance)
+
+
 def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Random shift and scale of float images (n, 3, side, side) in [-1, 1], white where nothing was.
 
@@ -182,17 +202,25 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> dict[str, 
 
 
 def pair_batch(
-    pairs: Pairs, rows: Tensor, tokenizer: PreTrainedTokenizerFast, towers: tuple[str, ...]
+    pairs: Pairs,
+    rows: Tensor,
+    tokenizer: PreTrainedTokenizerFast,
+    towers: tuple[str, ...],
+    views: Tensor | None = None,
 ) -> dict:
-    """What a step on pairs needs: stored vectors, and input for the towers that learn."""
-    batch = {"image_vector": pairs.image_vectors[rows]}
+    """What a step on pairs needs: stored vectors, and input for the towers that learn.
+
+    `views` names the view of each row, with its own vector; None is the plain picture everywhere.
+    """
+    views = torch.zeros_like(rows) if views is None else views
+    batch = {"image_vector": pairs.image_vectors[rows, views]}
     for lang in LANGUAGES:
         batch[f"{lang}_vector"] = pairs.text_vectors[lang][rows]
         batch[f"has_{lang}"] = pairs.has[lang][rows]
         if "text" in towers:
             batch[f"{lang}_tokens"] = tokenize(tokenizer, [pairs.captions[lang][row] for row in rows])
     if "image" in towers:
-        batch["pixels"] = pairs.images[rows].float() / 127.5 - 1
+        batch["pixels"] = pairs.images[rows, views].float() / 127.5 - 1
     return batch
 
 

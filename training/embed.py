@@ -2,25 +2,39 @@
 
 Ray Data runs `Embedder` over the items (training/ray_edge.py). An item's output appears under its name only
 when it is whole, and an output that is there is not made again, so a rerun goes on where the last one was.
+Pictures are decoded and made ready beside the teacher's forward pass, a few batches ahead; so memory does not
+grow with a shard, and the teacher does not wait where decoding has a core of its own.
 """
 
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store import identity
-from training import shards
+from training import shards, views
 from training.teacher import Teacher, load_teacher
 
 LANGUAGES = ("zh", "en")
+# Pictures, or texts, that the teacher sees at once.
 BATCH = 64
+# Why a kept pair gets no vectors.
+UNREADABLE, MISSING = "unreadable_image", "missing_from_shard"
 # Written out: a shard without a caption in one language must not have a column of another type.
 SCORES = pa.schema(
-    [("key", pa.string()), ("shard", pa.string())] + [(f"score_{lang}", pa.float64()) for lang in LANGUAGES]
+    [(name, pa.string()) for name in ("key", "shard", *LANGUAGES)]
+    + [(f"score_{lang}", pa.float64()) for lang in LANGUAGES]
+    + [("vector", pa.binary()), ("reason", pa.string())]
 )
 TEXTS = pa.schema([("text", pa.string()), ("lang", pa.string()), ("vector", pa.binary())])
+COUNTS = ("pairs", UNREADABLE, MISSING, "texts")
 
 
 def shard_items(pairs: Path, raw: Path, place: Path) -> list[dict]:
@@ -47,86 +61,151 @@ def text_items(lang: str, path: str, place: Path, texts_per_item: int = 2_000) -
     ]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Samples whose pictures could be decoded, ready for the teacher: of each the picture, then its views."""
+
+    samples: list[dict]
+    views: list[list[views.View]]
+    prepared: Any
+    unreadable: list[str]
+
+
 class Embedder:
     """Holds a teacher and embeds items; one lives in each Ray actor."""
 
-    def __init__(self, teacher: str, num_threads: int):
+    def __init__(self, teacher: str, num_threads: int, num_decoders: int = 1, rules: dict | None = None):
         import torch
 
         torch.set_num_threads(num_threads)
         self.teacher: Teacher = load_teacher(Path(teacher))
+        self.num_decoders = num_decoders
+        self.rules = views.ViewRules(**(rules or {}))
 
     def __call__(self, item: dict) -> dict:
-        """Embed one item, whatever its kind; returns counts of `pairs` and `texts`."""
+        """Embed one item, whatever its kind; returns how many of each of `COUNTS`."""
         work = {"shard": self.embed_shard, "texts": self.embed_texts}[item["kind"]]
-        return work(item)
+        return {**dict.fromkeys(COUNTS, 0), **work(item)}
 
     def embed_shard(self, item: dict) -> dict:
-        """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`; returns counts."""
+        """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`, a row for each kept pair."""
         place, name = Path(item["place"]), item["name"]
         scores = place / "scores" / f"{name}.parquet"
         if not scores.exists():
-            kept = pq.read_table(
-                Path(item["pairs"]) / "kept.parquet", filters=[("shard", "=", name)]
-            ).to_pylist()
-            records = {row["key"]: row for row in kept}
-            samples = [
-                sample
-                for sample in shards.read_shard(Path(item["raw"]) / "shards" / f"{name}.tar")
-                if sample["__key__"] in records
-            ]
-            embedded, rows = self._embed_samples(samples, records)
-            shards.write_shard(place / "shards" / f"{name}.tar", embedded)
+            kept = pq.read_table(Path(item["pairs"]) / "kept.parquet", filters=[("shard", "=", name)])
+            records = {row["key"]: row for row in kept.to_pylist()}
+            raw = Path(item["raw"]) / "shards" / f"{name}.tar"
+            rows = self._write_embedded(raw, records, place / "shards" / f"{name}.tar")
             _write_parquet(scores, rows, SCORES)
-        return {"pairs": pq.read_metadata(scores).num_rows, "texts": 0}
+        reasons = pq.read_table(scores, columns=["reason"])["reason"].to_pylist()
+        return {reason or "pairs": number for reason, number in Counter(reasons).items()}
 
-    def _embed_samples(self, samples: list[dict], records: dict[str, dict]) -> tuple[list[dict], list[dict]]:
-        """(samples for the embedded shard, rows of scores: cosine of image and caption per language)."""
-        images = self._in_batches(self.teacher.embed_images, [shards.image_of(item) for item in samples])
-        captions = {}
+    def _write_embedded(self, raw: Path, records: dict[str, dict], path: Path) -> list[dict]:
+        """Write the embedded shard; returns its rows of scores."""
+        texts = self._text_vectors(records)
+        rows = {key: _row_of(record, reason=MISSING) for key, record in records.items()}
+        with shards.open_shard(path) as add:
+            for batch in self._batches(raw, records):
+                images = self.teacher.embed_prepared(batch.prepared) if batch.samples else []
+                images = np.reshape(images, (len(batch.samples), 1 + self.rules.num_views, -1))
+                for sample, drawn, vectors in zip(batch.samples, batch.views, images, strict=True):
+                    key = sample["__key__"]
+                    add(_embedded_sample(sample, records[key], drawn, vectors, texts[key]))
+                    rows[key] = _row_of(records[key], vectors[0], texts[key])
+                rows |= {key: _row_of(records[key], reason=UNREADABLE) for key in batch.unreadable}
+        return list(rows.values())
+
+    def _batches(self, raw: Path, records: dict[str, dict]) -> Iterator[Batch]:
+        """The wanted samples of a raw shard, made ready by threads a few batches ahead."""
+        wanted = (sample for sample in shards.read_unbroken(raw) if sample["__key__"] in records)
+        size = max(1, BATCH // (1 + self.rules.num_views))
+        with ThreadPoolExecutor(self.num_decoders) as threads:
+            yield from _ahead(threads, self._prepare, _chunks(wanted, size), self.num_decoders + 1)
+
+    def _prepare(self, samples: list[dict]) -> Batch:
+        """Decode, draw the views, and do what the teacher wants done to pictures before its forward pass."""
+        images = [shards.image_or_none(sample) for sample in samples]
+        found = [(sample, image) for sample, image in zip(samples, images, strict=True) if image]
+        drawn = [views.draw_views(sample["__key__"], self.rules) for sample, _ in found]
+        shown = [
+            look
+            for (_, image), own in zip(found, drawn, strict=True)
+            for look in (image, *(views.show(image, view) for view in own))
+        ]
+        prepared = self.teacher.prepare_images(shown) if shown else None
+        unreadable = [s["__key__"] for s, image in zip(samples, images, strict=True) if image is None]
+        return Batch([sample for sample, _ in found], drawn, prepared, unreadable)
+
+    def _text_vectors(self, records: dict[str, dict]) -> dict[str, dict[str, np.ndarray]]:
+        """Vectors of the captions there are, by key and language."""
+        vectors: dict[str, dict] = {key: {} for key in records}
         for lang in LANGUAGES:
-            has = [item["__key__"] for item in samples if records[item["__key__"]][lang]]
-            vectors = self._in_batches(self.teacher.embed_texts, [records[key][lang] for key in has])
-            captions[lang] = dict(zip(has, vectors, strict=True))
-        embedded, rows = [], []
-        for sample, image in zip(samples, images, strict=True):
-            key = sample["__key__"]
-            texts = {lang: captions[lang][key] for lang in LANGUAGES if key in captions[lang]}
-            embedded.append(_embedded_sample(sample, records[key], image, texts))
-            scores = {
-                f"score_{lang}": float(texts[lang] @ image) if lang in texts else None for lang in LANGUAGES
-            }
-            rows.append({"key": key, "shard": records[key]["shard"], **scores})
-        return embedded, rows
+            keys = [key for key, record in records.items() if record[lang]]
+            found = self._embed_texts([records[key][lang] for key in keys])
+            for key, vector in zip(keys, found, strict=True):
+                vectors[key][lang] = vector
+        return vectors
 
     def embed_texts(self, item: dict) -> dict:
         """Write `texts/NAME.parquet` with the columns text, lang and vector (bfloat16 bytes)."""
         path = Path(item["place"]) / "texts" / f"{item['name']}.parquet"
         if not path.exists():
-            vectors = self._in_batches(self.teacher.embed_texts, item["texts"])
-            stored = [shards.to_bf16(vector) for vector in vectors]
+            stored = [shards.to_bf16(vector) for vector in self._embed_texts(item["texts"])]
             rows = zip(item["texts"], stored, strict=True)
             table = [{"text": text, "lang": item["lang"], "vector": row} for text, row in rows]
             _write_parquet(path, table, TEXTS)
-        return {"pairs": 0, "texts": pq.read_metadata(path).num_rows}
+        return {"texts": pq.read_metadata(path).num_rows}
 
-    def _in_batches(self, embed, inputs: list) -> np.ndarray:
-        if not inputs:
-            return np.zeros((0, self.teacher.width), np.float32)
-        starts = range(0, len(inputs), BATCH)
-        return np.concatenate([embed(inputs[start : start + BATCH]) for start in starts])
+    def _embed_texts(self, texts: list[str]) -> np.ndarray:
+        """Vectors of texts, in batches of like length: a batch is padded to its longest."""
+        vectors = np.zeros((len(texts), self.teacher.width), np.float32)
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number].encode()))
+        for rows in _chunks(order, BATCH):
+            vectors[rows] = self.teacher.embed_texts([texts[row] for row in rows])
+        return vectors
 
 
-def _embedded_sample(sample: dict, record: dict, image: np.ndarray, texts: dict[str, np.ndarray]) -> dict:
+def _chunks(items: Iterable, size: int) -> Iterator[list]:
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk
+
+
+def _ahead(threads: ThreadPoolExecutor, function, items: Iterable, num_ahead: int) -> Iterator:
+    """`map` in threads, in order, that takes no more than `num_ahead` items before they are asked for."""
+    running: deque = deque()
+    for item in items:
+        running.append(threads.submit(function, item))
+        if len(running) > num_ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _embedded_sample(
+    sample: dict, record: dict, drawn: list[views.View], images: np.ndarray, texts: dict[str, np.ndarray]
+) -> dict:
     picture = {name: sample[name] for name in shards.IMAGE_TYPES if name in sample}
     vectors = {f"{lang}.bf16": shards.to_bf16(vector) for lang, vector in texts.items()}
+    stored = {"views": views.to_record(drawn)} if drawn else {}
     return {
         "__key__": sample["__key__"],
         **picture,
-        "json": shards.json_bytes(record),
-        "image.bf16": shards.to_bf16(image),
+        "json": shards.json_bytes({**record, **stored}),
+        "image.bf16": shards.to_bf16(images),
         **vectors,
     }
+
+
+def _row_of(
+    record: dict, image: np.ndarray | None = None, texts: dict | None = None, reason: str | None = None
+) -> dict:
+    """A row of scores: cosines of the plain image with its captions, and its vector."""
+    row = {name: record[name] for name in ("key", "shard", *LANGUAGES)}
+    if image is None:
+        return {**row, "reason": reason}
+    cosines = {f"score_{lang}": float(vector @ image) for lang, vector in texts.items()}
+    return {**row, **cosines, "vector": shards.to_bf16(image)}
 
 
 def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema) -> None:

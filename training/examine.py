@@ -8,7 +8,7 @@ import numpy as np
 from training import zero_shot
 from training.job import STUDENT, read_curve
 from training.report import Example, FunnelStage, ReportContent
-from training.student import load_student
+from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
 
 
@@ -31,8 +31,8 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
         },
     }
-    temperature = float(candidate.model.temperature.detach())
-    return results, make_examples(exam, scores["student"], temperature, num_examples)
+    scale = float(contrast_scale(candidate.model).detach())
+    return results, make_examples(exam, scores["student"], 1 / scale, num_examples)
 
 
 def make_examples(exam: zero_shot.Exam, scores: dict, temperature: float, num_examples: int) -> list[Example]:
@@ -97,7 +97,7 @@ def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
 
 def _funnel(facts: dict[str, dict]) -> list[FunnelStage]:
     crawl, judged, selected = facts["raw"], facts["pairs"], facts["selection"]
-    lists = {"no_url_or_caption": crawl["no_url_or_caption"], "joined_by_url": crawl["joined_by_url"]}
+    lists = {**crawl["dropped"], "joined_by_url": crawl["joined_by_url"]}
     return [
         FunnelStage("url_lists", crawl["rows"], crawl["urls"], lists),
         FunnelStage("filter_pairs", judged["input"], judged["kept"], judged["dropped"]),

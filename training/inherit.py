@@ -86,7 +86,8 @@ def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> 
     embeddings[rows] = reduced * (0.06 / reduced.std())
     _start_as_average(text_model)
     projection.weight.copy_(basis)
-    projection.bias.copy_(2 * center)
+    if projection.bias is not None:
+        projection.bias.copy_(2 * center)
     return len(tokens)
 
 

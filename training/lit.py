@@ -83,9 +83,16 @@ class ImageNetworks:
 
     def __call__(self, images: list[Image.Image]) -> np.ndarray:
         """Features of RGB images of any size, float32."""
+        return self.features(self.pixels(images))
+
+    def pixels(self, images: list[Image.Image]) -> np.ndarray:
+        """What the networks see, (number of images, 3, side, side)."""
         side = (self.image_size, self.image_size)
         resized = [image.resize(side, Image.Resampling.BICUBIC) for image in images]
-        pixels = ((np.stack(resized).astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
+        return ((np.stack(resized).astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2)
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Features of pixels, (number of images, 1280 x number of networks)."""
         found = [session.run(None, {"pixels": pixels})[0] for session in self.sessions]
         return np.concatenate(found, axis=1)
 
@@ -193,12 +200,14 @@ def pair_features(
     pixels: list[bytes] = []
     features: list[np.ndarray] = []
     for path in sorted(folder.glob("*.tar")):
-        samples = [sample for sample in shards.read_shard(path) if sample["__key__"] in wanted]
-        keys += [sample["__key__"] for sample in samples]
+        samples = [sample for sample in shards.read_unbroken(path) if sample["__key__"] in wanted]
         for start in range(0, len(samples), 32):
-            images = [shards.image_of(sample) for sample in samples[start : start + 32]]
-            pixels += [pixel_key(image) for image in images]
-            features.append(networks(images))
+            some = samples[start : start + 32]
+            decoded = [(sample["__key__"], shards.image_or_none(sample)) for sample in some]
+            decoded = [(key, image) for key, image in decoded if image]
+            keys += [key for key, _ in decoded]
+            pixels += [pixel_key(image) for _, image in decoded]
+            features += [networks([image for _, image in decoded])] if decoded else []
         say(f"features of {len(keys)}/{len(wanted)} images")
     return keys, pixels, np.concatenate(features)
 
@@ -230,15 +239,23 @@ class LitTeacher:
         self.text_encoder = load_text_encoder()
         self.memory = _read_memory(folder / MEMORY)
 
+    def prepare_images(self, images: list[Image.Image]) -> tuple[list[bytes], np.ndarray | None]:
+        """See `Teacher`: pixel keys, and pixels of the images whose features are not remembered."""
+        keys = [pixel_key(image) for image in images]
+        fresh = [image for image, key in zip(images, keys, strict=True) if key not in self.memory]
+        return keys, self.networks.pixels(fresh) if fresh else None
+
     @torch.inference_mode()
+    def embed_prepared(self, prepared: tuple[list[bytes], np.ndarray | None]) -> np.ndarray:
+        """See `Teacher`."""
+        keys, pixels = prepared
+        computed = iter(self.networks.features(pixels) if pixels is not None else ())
+        features = [self.memory[key] if key in self.memory else next(computed) for key in keys]
+        return self.head(torch.from_numpy(np.stack(features))).numpy()
+
     def embed_images(self, images: list[Image.Image]) -> np.ndarray:
         """See `Teacher`."""
-        keys = [pixel_key(image) for image in images]
-        fresh = [number for number, key in enumerate(keys) if key not in self.memory]
-        found = self.networks([images[number] for number in fresh]) if fresh else []
-        computed = dict(zip(fresh, found, strict=True))
-        features = [computed.get(number, self.memory.get(key)) for number, key in enumerate(keys)]
-        return self.head(torch.from_numpy(np.stack(features))).numpy()
+        return self.embed_prepared(self.prepare_images(images))
 
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         """See `Teacher`."""

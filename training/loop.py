@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from training.accumulation import accumulate
 from training.losses import nothing
 from training.objectives import Context, check_terms, evaluate_terms
-from training.objectives.helpers import Helpers, keep_in_range
+from training.objectives.helpers import Helpers
 from training.patch_dropout import add_patch_dropout
 from training.settings import Phase
-from training.student import learning_parameters
+from training.student import keep_scale_in_range, learning_parameters, scale_parameter
 from training.token_gradients import TokenGradients
 from training.towers import Towers, gather
 
@@ -55,7 +55,7 @@ class PhaseRun:
         check_terms(self.phase.terms)
         learning = learning_parameters(self.model, self.phase.towers)
         if self.phase.locked:
-            learning["temperature"] = self.model.temperature
+            learning |= scale_parameter(self.model)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in learning)
         self._train_locked_towers(False)
@@ -114,7 +114,7 @@ class PhaseRun:
         if not torch.isfinite(norm):
             raise FloatingPointError(f"{self.phase.name}: gradients are {norm.item()} at step {self.step}")
         self.optimizer.step()
-        keep_in_range(self.model.temperature)
+        keep_scale_in_range(self.model)
         self.helpers.follow(self.bare_towers)
         self.step += 1
         return {

@@ -32,9 +32,12 @@ from ray.train.torch import TorchTrainer
 
 
 @contextlib.contextmanager
-def ray_session(address: str) -> Iterator[None]:
-    """Connect to a cluster (`ray://…`, `host:port`), or start Ray in this process when it is empty."""
-    ray.init(address=address or None, logging_level="warning")
+def ray_session(address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
+    """Connect to a cluster (`ray://…`, `host:port`), or start Ray in this process when it is empty.
+
+    `environment` holds variables for its workers.
+    """
+    ray.init(address=address or None, logging_level="warning", runtime_env={"env_vars": environment or {}})
     try:
         yield
     finally:

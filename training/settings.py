@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+# What a teacher from a hub computes in on a GPU.
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class LitTuning:
@@ -28,21 +31,40 @@ class LitTuning:
 
 
 @dataclass(frozen=True)
-class StudentShape:
-    """A student's size.
+class TeacherMember:
+    """One teacher of an ensemble: as PrepareTeacher, and its share of the ensemble's cosine."""
 
-    `image_size` is the image's side in pixels; `vision` and `text` are settings of transformers'
-    AlignVisionConfig and AlignTextConfig. `inherit_image` names a pretrained network whose first layers the
-    image tower starts from, `inherit_text` lets token embeddings start from the teacher's vectors.
+    source: str
+    revision: str = ""
+    weight: float = 1.0
+
+    def __post_init__(self):
+        if self.weight <= 0:
+            raise ValueError(f"the weight of {self.source} is {self.weight}; it should be above 0")
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """A student's class and size.
+
+    `family` is a name of training/families.py: `align` (EfficientNet) or `chinese_clip` (ViT). `image_size`
+    is the image's side in pixels; `vision` and `text` are settings of the family's vision and text
+    configuration in transformers. `inherit_image` names a pretrained network whose first layers
+    an EfficientNet starts from, `inherit_text` lets token embeddings start from the teacher's vectors.
     """
 
     image_size: int
     vocab_size: int
     max_tokens: int = 32
+    family: str = "align"
     vision: dict = field(default_factory=dict)
     text: dict = field(default_factory=dict)
     inherit_image: str = ""
     inherit_text: bool = False
+
+    def __post_init__(self):
+        if self.inherit_image and self.family != "align":
+            raise ValueError(f"only the family align inherits {self.inherit_image}, not {self.family}")
 
 
 @dataclass(frozen=True)

@@ -5,29 +5,49 @@ vectors as raw bfloat16, `image.bf16` (one row a stored augmentation) and `zh.bf
 caption is.
 """
 
+import contextlib
 import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-import webdataset
 from PIL import Image
+from webdataset.handlers import ignore_and_continue
+from webdataset.tariterators import group_by_keys
 
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
 Image.MAX_IMAGE_PIXELS = 64_000_000
+# Nor is a member of a tar beyond this size ever read.
+MAX_MEMBER_BYTES = 64 * 2**20
 
 
 def read_shard(path: Path) -> Iterator[dict]:
-    """Samples as dicts of bytes, with their key under `__key__`."""
-    # Who reads which shard is the caller's choice, so webdataset's own division among workers is off.
-    yield from webdataset.WebDataset(
-        [str(path)], shardshuffle=False, empty_check=False, nodesplitter=list, workersplitter=list
-    )
+    """Samples as dicts of bytes, with their key under `__key__`; members that are too large are left out.
+
+    Raises:
+        tarfile.ReadError: the tar is broken, after the samples before the break.
+    """
+    yield from group_by_keys(_members(path), handler=ignore_and_continue)
+
+
+def _members(path: Path) -> Iterator[dict]:
+    # Plain tars only: a compressed one can swell without end.
+    with tarfile.open(path, "r:") as tar:
+        for member in tar:
+            if member.isreg() and member.size <= MAX_MEMBER_BYTES:
+                content = tar.extractfile(member).read()
+                yield {"fname": member.name, "data": content, "__url__": str(path)}
+
+
+def read_unbroken(path: Path) -> Iterator[dict]:
+    """The samples of a shard up to where its tar is broken, if it is."""
+    with contextlib.suppress(tarfile.ReadError):
+        yield from read_shard(path)
 
 
 def image_of(sample: dict) -> Image.Image:
@@ -45,6 +65,15 @@ def image_of(sample: dict) -> Image.Image:
     if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels are too many")
     return picture.convert("RGB")
+
+
+def image_or_none(sample: dict) -> Image.Image | None:
+    """The sample's picture, None where it has none that can be decoded."""
+    try:
+        return image_of(sample)
+    # Decoders raise errors of almost every kind on broken input.
+    except Exception:
+        return None
 
 
 def record_of(sample: dict) -> dict:
@@ -68,16 +97,23 @@ def from_bf16(content: bytes, width: int) -> np.ndarray:
     return raw.view(torch.bfloat16).float().numpy().reshape(-1, width)
 
 
-def write_shard(path: Path, samples: Iterable[dict]) -> None:
-    """Write samples of bytes; the file appears under its name only when it is whole."""
+@contextlib.contextmanager
+def open_shard(path: Path) -> Iterator[Callable[[dict], None]]:
+    """A function that adds a sample of bytes; the file appears under its name only when it is whole."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with tarfile.open(partial, "w") as tar:
-            for sample in samples:
-                _add_sample(tar, sample)
+            yield lambda sample: _add_sample(tar, sample)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_shard(path: Path, samples: Iterable[dict]) -> None:
+    """Write samples of bytes as a shard."""
+    with open_shard(path) as add:
+        for sample in samples:
+            add(sample)
 
 
 def _add_sample(tar: tarfile.TarFile, sample: dict) -> None:

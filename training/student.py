@@ -1,18 +1,17 @@
 """Students: stock transformers models, so that a user needs no code of ours to load one.
 
-The family here is AlignModel (arXiv 2102.05918): an EfficientNet image tower and a BERT text tower. Its
-image embedding is the pooled output of the tower's last stage, so that stage is as wide as the teacher.
+A student is of one of the families of training/families.py; nothing here asks which.
 """
 
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AlignConfig, AlignModel, AlignTextConfig, AlignVisionConfig, PreTrainedTokenizerFast
-from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
+from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.image_processing_backends import PilBackend
 
+from training.families import FAMILIES, family_of
 from training.settings import StudentShape
 
 TOWERS = ("image", "text")
@@ -22,9 +21,9 @@ TOWERS = ("image", "text")
 class Student:
     """A model with what turns text and images into its input."""
 
-    model: AlignModel
+    model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
-    image_processor: EfficientNetImageProcessorPil
+    image_processor: PilBackend
 
     @property
     def num_parameters(self) -> int:
@@ -38,79 +37,80 @@ class Student:
 
 
 def build_student(shape: StudentShape, tokenizer: PreTrainedTokenizerFast, width: int) -> Student:
-    """A student with random weights whose vectors have the teacher's width."""
-    if width % 8:
-        raise ValueError(f"the teacher's width {width} is no multiple of 8, which the image tower needs")
-    vision = _with_floats(AlignVisionConfig, shape.vision)
-    stages = AlignVisionConfig(**vision).out_channels
-    config = AlignConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "max_position_embeddings": shape.max_tokens,
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-            **_with_floats(AlignTextConfig, shape.text),
-        },
-        vision_config={
-            "width_coefficient": 1.0,
-            "image_size": shape.image_size,
-            "batch_norm_momentum": 0.1,
-            **vision,
-            "out_channels": [*stages[:-1], width],
-        },
-        projection_dim=width,
-        temperature_init_value=0.05,
-    )
-    return Student(AlignModel(config), tokenizer, make_image_processor(shape.image_size))
+    """A student with random weights whose vectors have the teacher's width.
+
+    Raises:
+        ValueError: no such family, or the family has no tower of this width.
+    """
+    if shape.family not in FAMILIES:
+        raise ValueError(f"unknown family of students {shape.family!r}; there is {', '.join(FAMILIES)}")
+    model = FAMILIES[shape.family].make(shape, len(tokenizer), width)
+    return Student(model, tokenizer, make_image_processor(shape.family, shape.image_size))
 
 
-def _with_floats(config_class: type, values: dict) -> dict:
-    """Settings with whole numbers as floats where transformers insists on them (JSON knows no difference)."""
-    hints = inspect.get_annotations(config_class)
-    return {
-        name: float(value) if hints.get(name) in (float, "float") else value for name, value in values.items()
-    }
-
-
-def make_image_processor(side: int) -> EfficientNetImageProcessorPil:
-    """Resize to a square, then pixels to [-1, 1]."""
-    return EfficientNetImageProcessorPil(
+def make_image_processor(family: str, side: int) -> PilBackend:
+    """Resize to a square of `side` pixels (bicubic, no crop), then pixels to [-1, 1]."""
+    chosen = FAMILIES[family]
+    return chosen.image_processor(
         size={"height": side, "width": side},
         do_center_crop=False,
         rescale_factor=1 / 255,
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
-        include_top=False,
+        **chosen.image_options,
     )
 
 
 def load_student(folder: Path) -> Student:
-    """A student from its directory (safetensors only)."""
-    return Student(
-        AlignModel.from_pretrained(folder, use_safetensors=True),
-        PreTrainedTokenizerFast.from_pretrained(folder),
-        EfficientNetImageProcessorPil.from_pretrained(folder),
-    )
+    """A student from its directory (safetensors only).
+
+    Raises:
+        ValueError: the model there is of no family of students.
+    """
+    model = AutoModel.from_pretrained(folder, use_safetensors=True)
+    processor = family_of(model).image_processor.from_pretrained(folder)
+    return Student(model, PreTrainedTokenizerFast.from_pretrained(folder), processor)
 
 
-def image_vectors(model: AlignModel, pixels: Tensor) -> Tensor:
+def image_vectors(model: PreTrainedModel, pixels: Tensor) -> Tensor:
     """Unit vectors (batch, width) of pixels (batch, 3, side, side) in [-1, 1]."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
     return torch.nn.functional.normalize(model.get_image_features(pixel_values=pixels).pooler_output, dim=1)
 
 
-def text_vectors(model: AlignModel, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+def text_vectors(model: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     """Unit vectors (batch, width) of tokens (batch, length)."""
     features = model.get_text_features(input_ids=input_ids, attention_mask=attention_mask)
     return torch.nn.functional.normalize(features.pooler_output, dim=1)
 
 
-def learning_parameters(model: AlignModel, towers: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
+def contrast_scale(model: PreTrainedModel) -> Tensor:
+    """What cosines are multiplied by to be logits; one over the temperature."""
+    return family_of(model).scale(model)
+
+
+def scale_parameter(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
+    """The parameter that learns the scale, by its name."""
+    name = family_of(model).scale_name
+    return {name: model.get_parameter(name)}
+
+
+@torch.no_grad()
+def keep_scale_in_range(model: PreTrainedModel) -> None:
+    """Clamp the learned scale between 1 and 100 in place, as CLIP does.
+
+    Clamped where it is used instead, it would get no gradient once outside and never come back.
+    """
+    (parameter,) = scale_parameter(model).values()
+    parameter.clamp_(*family_of(model).scale_range)
+
+
+def learning_parameters(model: PreTrainedModel, towers: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
     """The parameters that should learn when these towers do; the temperature learns with both."""
-    prefixes = {"image": ("vision_model.",), "text": ("text_model.", "text_projection.")}
-    chosen = tuple(prefix for tower in towers for prefix in prefixes[tower])
+    family = family_of(model)
+    chosen = tuple(prefix for tower in towers for prefix in family.prefixes[tower])
     if set(towers) == set(TOWERS):
-        chosen += ("temperature",)
+        chosen += (family.scale_name,)
     # BERT's pooler has no part in the text vector, which is a projection of the first token.
     return {
         name: parameter

@@ -2,11 +2,11 @@
 
 A teacher lives in a directory with a `teacher.json` that names its kind; `load_teacher` opens it. Kinds:
 `lit` (training/lit.py) joins frozen networks by locked-image tuning, `hf` (training/hf_teacher.py) is a
-CLIP-like transformers model.
+CLIP-like transformers model, `ensemble` (training/ensemble.py) is several teachers side by side.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL.Image import Image
@@ -17,9 +17,21 @@ CARD = "teacher.json"
 
 
 class Teacher(Protocol):
-    """Vectors are float32 of unit length, shape (number of inputs, width)."""
+    """Vectors are float32 of unit length, shape (number of inputs, width).
+
+    `embed_images` is `embed_prepared` of `prepare_images`, which needs no accelerator and may run in threads
+    ahead of it.
+    """
 
     width: int
+
+    def prepare_images(self, images: list[Image]) -> Any:
+        """What `embed_prepared` takes, of RGB images of any size."""
+        ...
+
+    def embed_prepared(self, prepared: Any) -> np.ndarray:
+        """Vectors of prepared images."""
+        ...
 
     def embed_images(self, images: list[Image]) -> np.ndarray:
         """Vectors of RGB images of any size."""
@@ -36,7 +48,8 @@ def load_teacher(folder: Path) -> Teacher:
     Raises:
         ValueError: the directory's kind is unknown.
     """
-    kind = read_json(folder / CARD)["kind"]
+    card = read_json(folder / CARD)
+    kind = card["kind"]
     if kind == "lit":
         from training.lit import LitTeacher
 
@@ -44,5 +57,9 @@ def load_teacher(folder: Path) -> Teacher:
     if kind == "hf":
         from training.hf_teacher import HfTeacher
 
-        return HfTeacher(folder)
-    raise ValueError(f"{folder / CARD}: unknown kind of teacher {kind!r}, expected lit or hf")
+        return HfTeacher(folder, card["precision"])
+    if kind == "ensemble":
+        from training.ensemble import EnsembleTeacher
+
+        return EnsembleTeacher([load_teacher(folder / name) for name in card["members"]], card["weights"])
+    raise ValueError(f"{folder / CARD}: unknown kind of teacher {kind!r}, expected lit, hf or ensemble")

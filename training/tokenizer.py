@@ -2,9 +2,11 @@
 
 The vocabulary holds every frequent character, English word pieces, and whole frequent words of both
 languages, so that a common word is one token in either. A Han character that it lacks stands alone, so that
-the words around it keep their meaning. Texts are expected in order of frequency or at random.
+the words around it keep their meaning. Texts are expected in order of frequency or at random. Of more than
+`MAX_TEXTS` texts an even sample is learned from, so that memory is bounded however many there are.
 """
 
+import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,20 +22,39 @@ from tokenizers import (
     pre_tokenizers,
     processors,
 )
-from tokenizers.models import WordPiece
+from tokenizers.models import BPE, WordPiece
+from tokenizers.trainers import BpeTrainer
 from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, FIRST, LAST, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+HAN = re.compile(r"[\u3400-\u9fff]")
 HAN_WORD = re.compile(r"[\u3400-\u9fff]{2,4}")
 LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]{2,}")
+INSIDE_WORD = re.compile(r"(?<=[^\W_\u3400-\u9fff])[^\W_\u3400-\u9fff]")
 PIECES_SHARE = 0.1
 # Chinese is written without spaces: a run of Han is one word to WordPiece, however long.
 MAX_RUN_CHARS = 1_000
+MAX_ALPHABET = 1_000
+# About 1 GB of Wukong's and CC12M's captions while they are counted.
+MAX_TEXTS = 2_000_000
+# How often a run of two to four Han must occur to count as a word that no list names.
+MIN_HAN_COUNT = 100
+
+
+def sample_texts(texts: Iterable[str], max_texts: int = MAX_TEXTS, seed: int = 0) -> tuple[list[str], int]:
+    """(at most `max_texts` texts in their order, each as likely as any other; how many there were)."""
+    chance, kept, num = random.Random(seed), [], 0
+    for num, text in enumerate(texts, 1):
+        if num <= max_texts:
+            kept.append((num, text))
+        elif (place := chance.randrange(num)) < max_texts:
+            kept[place] = (num, text)
+    return [text for _, text in sorted(kept)], num
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, max_tokens: int) -> PreTrainedTokenizerFast:
     """A lower-casing tokenizer of at most `vocab_size` tokens; texts are cut at `max_tokens`."""
-    lower = [text.lower() for text in texts]
+    lower = [text.lower() for text in sample_texts(texts)[0]]
     tokens = islice(dict.fromkeys(_tokens(lower, vocab_size)), vocab_size)
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return PreTrainedTokenizerFast(
@@ -51,6 +72,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, max_tokens: int) -> P
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """A tokenizer from its directory."""
     return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def tokens_per_text(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> dict[str, float]:
+    """Mean number of tokens, both ends included, of texts with Han (`zh`) and without (`en`), none cut."""
+    counts: dict[str, list[int]] = {"zh": [], "en": []}
+    for text in texts:
+        counts["zh" if HAN.search(text) else "en"].append(len(tokenizer(text, truncation=False)["input_ids"]))
+    return {lang: sum(rows) / len(rows) for lang, rows in counts.items() if rows}
 
 
 def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
@@ -79,13 +108,38 @@ def _tokens(texts: list[str], vocab_size: int) -> Iterator[str]:
     latin = Counter(word for text in texts for word in LATIN_WORD.findall(text))
     # A Chinese text that is a word by itself is taken as one; inside a sentence it may stand after another.
     han = dict.fromkeys(text for text in texts if HAN_WORD.fullmatch(text))
-    for word, other in zip_longest((word for word, _ in latin.most_common()), han):
+    # What the texts name no word for is learned only where there is room for it.
+    words = chain(han, _han_pieces(texts, vocab_size // 3))
+    for word, other in zip_longest((word for word, _ in latin.most_common()), words):
         yield from (token for token in (word, other, other and f"##{other}") if token)
 
 
 def _word_pieces(texts: list[str], num_pieces: int) -> list[str]:
     """Pieces of words in alphabetic script, learned from the texts that have any."""
+    alphabetic = [text for text in texts if LATIN_WORD.search(text)]
+    characters = Counter(char for text in alphabetic for char in text if not char.isspace())
+    ranked = sorted(characters, key=lambda char: (-characters[char], char))[:MAX_ALPHABET]
+    inside = {char for text in alphabetic for char in INSIDE_WORD.findall(text)}
+    # Unless named, what goes on with a word is numbered in the order of a hash map, and that decides ties.
     trainer = BertWordPieceTokenizer(lowercase=True, strip_accents=False)
-    alphabetic = (text for text in texts if LATIN_WORD.search(text))
-    trainer.train_from_iterator(alphabetic, vocab_size=num_pieces, min_frequency=2, show_progress=False)
+    trainer.train_from_iterator(
+        alphabetic,
+        vocab_size=num_pieces,
+        min_frequency=2,
+        limit_alphabet=MAX_ALPHABET,
+        special_tokens=[*SPECIAL, *ranked, *(f"##{char}" for char in ranked if char in inside)],
+        show_progress=False,
+    )
     return sorted(trainer.get_vocab(), key=trainer.get_vocab().get)
+
+
+def _han_pieces(texts: list[str], num_pieces: int) -> Iterator[str]:
+    """Frequent runs of two to four Han, the most frequent first: what a list of words would hold."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\u3400-\u9fff]+"), "removed")
+    trainer = BpeTrainer(
+        vocab_size=num_pieces, min_frequency=MIN_HAN_COUNT, max_token_length=4, show_progress=False
+    )
+    tokenizer.train_from_iterator((text for text in texts if HAN.search(text)), trainer)
+    vocabulary = tokenizer.get_vocab()
+    yield from (piece for piece in sorted(vocabulary, key=vocabulary.get) if HAN_WORD.fullmatch(piece))

@@ -5,7 +5,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.objectives.feature_maps import watched_map
-from training.student import image_vectors, text_vectors
+from training.student import contrast_scale, image_vectors, text_vectors
 
 
 class Towers(nn.Module):
@@ -19,10 +19,10 @@ class Towers(nn.Module):
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         """`image`, `zh`, `en`, `text`: those whose input is in the batch; `scale`; `image_map` if adapted."""
-        device = self.model.temperature.device.type
+        device = next(self.model.parameters()).device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bf16):
             given = self._vectors(batch) if self.adapter is None else self._vectors_and_map(batch)
-        return {**given, "scale": 1 / self.model.temperature}
+        return {**given, "scale": contrast_scale(self.model)}
 
     def _vectors_and_map(self, batch: dict) -> dict[str, Tensor]:
         with watched_map(self.model.vision_model) as maps:

@@ -4,7 +4,6 @@ import functools
 import io
 import itertools
 import json
-import re
 import socket
 import ssl
 import subprocess
@@ -24,12 +23,12 @@ import pytest
 from PIL import Image
 
 from components.crawl_guard import download_picture, guarded, main
-from components.download_pairs import DownloadPairs, UrlList, crawl
+from components.download_pairs import DownloadPairs, crawl
 from components.step import StepError
-from infra import safe_fetch
+from components.url_lists import UrlList
+from infra import crawl_reasons, safe_fetch
 from infra.safe_fetch import FetchLimits
 from pipelines.recipes import RECIPES
-from spark_jobs.rules import DOWNLOAD_REASONS
 
 PUBLIC = "93.184.216.34"
 SCRIPT = b"<script>alert(1)</script>"
@@ -94,9 +93,14 @@ FILES = {
     "/large.bmp": (encode("BMP", (400, 300)), {}),
     "/opted-out.jpg": (JPEG, {"X-Robots-Tag": "noai"}),
     "/for-others.jpg": (JPEG, {"X-Robots-Tag": "otherbot: noai"}),
+    "/busy.jpg": (b"", {"Retry-After": "7"}),
     "/packed.jpg": (b"\x1f\x8b" + bytes(100), {"Content-Encoding": "gzip"}),
 }
-STATUSES = {"/gone.jpg": "404 Not Found", "/broken.jpg": "500 forbidden_address: not so"}
+STATUSES = {
+    "/gone.jpg": "404 Not Found",
+    "/broken.jpg": "500 forbidden_address: not so",
+    "/busy.jpg": "429 Too Many Requests",
+}
 REDIRECTS = {
     "/to-good": "/good.jpg",
     "/to-file": "file:///etc/passwd",
@@ -219,11 +223,8 @@ def port() -> Iterator[int]:
 
 
 def reason_of(message: str | None) -> str | None:
-    """What the funnel counts a message as; the table is in Spark's and Python's syntax alike."""
-    if message is None:
-        return None
-    found = (reason for text, reason in DOWNLOAD_REASONS.items() if re.search(f"(?i){text}", message))
-    return next(found, "download_failed")
+    """What the funnel counts a message as."""
+    return message and crawl_reasons.reason_of(message)
 
 
 def download(url: str, limits: FetchLimits = LIMITS, retries: int = 0, timeout: float = 1.0, **options):
@@ -444,8 +445,9 @@ REASONS = {
     "/packed.jpg": "not_an_image",
     "/opted-out.jpg": "opted_out",
     "/gone.jpg": "http_error",
-    "/broken.jpg": "http_error",
-    "/cut.jpg": "download_failed",
+    "/busy.jpg": "too_many_requests",
+    "/broken.jpg": "server_error",
+    "/cut.jpg": "connection_lost",
     "/noise.jpg": "download_failed",
 }
 GOOD = [path for path, reason in REASONS.items() if reason is None]
@@ -484,11 +486,23 @@ def test_a_port_where_nobody_listens_gives_no_answer():
     assert reason_of(message) == "no_answer"
 
 
-def test_a_refusal_is_final_and_a_failure_is_tried_again(port):
+def test_only_a_failure_that_may_pass_is_tried_again_and_not_against_the_hosts_wish(port):
     Hostile.asked.clear()
-    for path in ("/page.jpg", "/opted-out.jpg", "/gone.jpg"):
+    for path in ("/page.jpg", "/opted-out.jpg", "/gone.jpg", "/busy.jpg", "/broken.jpg"):
         download(f"http://127.0.0.1:{port}{path}", retries=1)
-    assert Hostile.asked == ["/page.jpg", "/opted-out.jpg", "/gone.jpg", "/gone.jpg"]
+    assert Hostile.asked == [
+        "/page.jpg",
+        "/opted-out.jpg",
+        "/gone.jpg",
+        "/busy.jpg",
+        "/broken.jpg",
+        "/broken.jpg",
+    ]
+
+
+def test_a_host_that_asks_for_a_pause_is_quoted(port):
+    _, message = download(f"http://127.0.0.1:{port}/busy.jpg")
+    assert message == "HTTP Error 429: Too Many Requests (retry after 7 s)"
 
 
 def test_retries_share_the_seconds_of_one_image(port):
@@ -544,7 +558,7 @@ def write_list(file: Path, urls: list[str]) -> UrlList:
 
 
 @pytest.fixture(scope="module")
-def crawled(port, tmp_path_factory) -> tuple[Path, dict, dict]:
+def crawled(spark, port, tmp_path_factory) -> tuple[Path, dict, dict]:
     """(shards, facts, row by URL without the site) of one real crawl of everything the server has."""
     place = tmp_path_factory.mktemp("crawled")
     site = f"http://127.0.0.1:{port}"
@@ -561,16 +575,16 @@ def crawled(port, tmp_path_factory) -> tuple[Path, dict, dict]:
         max_seconds_per_image=4.0,
         allow_private_addresses=True,
     )
-    facts = crawl(config, place, {})
+    facts = crawl(config, place, {"spark_master": "local[2]"})
     rows = pd.read_parquet(place / "shards" / "00000.parquet").replace({np.nan: None}).to_dict("records")
     return place / "shards", facts, {row["url"].removeprefix(site): row for row in rows}
 
 
 def test_a_crawl_leaves_a_row_with_a_reason_for_each_bad_url(crawled):
     _, facts, rows = crawled
-    expected = {**REASONS, "file:///etc/passwd": "forbidden_scheme"}
-    assert {url: reason_of(row["error_message"]) for url, row in rows.items()} == expected
-    assert (facts["urls"], facts["downloaded"]) == (len(expected), len(GOOD))
+    assert {url: reason_of(row["error_message"]) for url, row in rows.items()} == REASONS
+    assert (facts["crawl"]["urls"], facts["crawl"]["downloaded"]) == (len(REASONS), len(GOOD))
+    assert facts["dropped"] == {"bad_url": 1}
 
 
 def read_pictures(shard: Path) -> dict[str, bytes]:
@@ -596,12 +610,14 @@ def in_this_process(processes_count, downloader, shards, *_) -> None:
     assert all(downloader(shard)[0] for shard in shards)
 
 
-def test_without_permission_a_crawl_asks_nothing_of_loopback(port, tmp_path, monkeypatch):
+def test_without_permission_a_crawl_asks_nothing_of_loopback(spark, port, tmp_path, monkeypatch):
     monkeypatch.setattr(main, "multiprocessing_distributor", in_this_process)
     Hostile.asked.clear()
     source = write_list(tmp_path / "list.csv", [f"http://127.0.0.1:{port}/good.jpg", f"http://[::1]:{port}/"])
     with pytest.raises(StepError, match=r"none of the URLs gave an image.*forbidden_address"):
-        crawl(DownloadPairs((source,), num_processes=1, num_threads=2), tmp_path, {})
+        crawl(
+            DownloadPairs((source,), num_processes=1, num_threads=2), tmp_path, {"spark_master": "local[2]"}
+        )
     assert not Hostile.asked
     messages = pd.read_parquet(tmp_path / "shards" / "00000.parquet")["error_message"]
     assert {reason_of(message) for message in messages} == {"forbidden_address"}

@@ -8,6 +8,7 @@ import yaml
 
 from pipelines.cli import main
 from pipelines.recipes import RECIPES
+from pipelines.students import STUDENTS
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def dcclip(monkeypatch, capsys):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--help"], ["run", "recipe", "compile", "try"]),
+        (["--help"], ["run", "recipe", "students", "compile", "try"]),
         (["run", "--help"], ["--root", "--recipe", "--set NAME=VALUE", "default: out"]),
-        (["recipe", "--help"], ["--recipe", "demo, smoke or full"]),
+        (["recipe", "--help"], ["--recipe", *RECIPES]),
         (["compile", "--help"], ["--output"]),
         (["try", "--help"], ["--root", "image", "labels", "Chinese or English"]),
     ],
@@ -55,6 +56,22 @@ def test_a_wrong_command_line_is_refused(dcclip, arguments, message):
     status, _, err = dcclip(*arguments)
     assert status == 2
     assert message in err
+
+
+def test_students_prints_a_row_for_each(dcclip, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "pipelines.students.STUDENTS", {name: STUDENTS[name] for name in ("nano", "nano_vit")}
+    )
+    captions = tmp_path / "captions.txt"
+    captions.write_text("a red lemon\n红色的柠檬\n" * 9)
+    status, out, _ = dcclip("students", str(captions))
+    assert status == 0
+    assert [line.split()[1] for line in out.splitlines()[2:]] == ["nano", "nano_vit"]
+
+
+def test_students_names_a_file_that_is_not_there(dcclip):
+    status, _, _ = dcclip("students", "nowhere.txt")
+    assert status == "dcclip: cannot read nowhere.txt: No such file or directory"
 
 
 def test_recipe_prints_all_values_as_json(dcclip):

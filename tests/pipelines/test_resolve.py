@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.step import StepError
+from components.url_lists import Layout, UrlList
 from pipelines.demo import EXAM
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
@@ -28,6 +29,15 @@ def value_at(recipe: Recipe, dotted: str) -> Any:
     return at
 
 
+OWN_LISTS = """[{"path": "/data/wukong/*.csv.gz", "layout": "wukong"}, {"name": "ours",
+  "path": "/data/ours.jsonl.zst", "layout": {"url": "link", "zh": "alt_zh", "en": "alt_en"}}]"""
+OURS = Layout(url="link", zh="alt_zh", en="alt_en")
+OWN_LISTS_READ = tuple(
+    dataclasses.asdict(source)
+    for source in (UrlList("/data/wukong/*.csv.gz", "wukong"), UrlList("/data/ours.jsonl.zst", OURS, "ours"))
+)
+
+
 @pytest.mark.parametrize(
     "dotted, given, value",
     [
@@ -40,6 +50,8 @@ def value_at(recipe: Recipe, dotted: str) -> Any:
         ("prepare_teacher.revision", "123", "123"),
         ("prepare_teacher.lit.epochs", "2", 2),
         ("download_pairs.lists.0.path", "lists/other.csv", "lists/other.csv"),
+        ("download_pairs.lists.0.layout", "laion", "laion"),
+        ("download_pairs.lists", OWN_LISTS, OWN_LISTS_READ),
         ("distill_student.phases.0.num_steps", "500", 500),
         ("distill_student.phases.0.num_steps", 500.0, 500),
         ("distill_student.phases.0.terms.image_feature", "0.25", 0.25),
@@ -83,6 +95,13 @@ def test_all_else_stays():
         ("select_pairs.drop_share", "[0.1]", r"select_pairs.drop_share=\[0.1\] should be of the type of"),
         ("prepare_teacher.source", 5.5, "prepare_teacher.source=5.5 should be of the type of 'lit:'"),
         ("prepare_teacher.lit", '{"epohcs": 1}', "LitTuning has no epohcs"),
+        ("download_pairs.lists", '["mine.csv"]', 'lists are written .*"path": "pairs.csv", "layout": "en"'),
+        ("download_pairs.lists.0.layout", "laoin", "no layout 'laoin'; choose one of .*laion"),
+        (
+            "download_pairs.lists.0",
+            '{"path": "a", "layout": {"uri": "x"}}',
+            "Layout has no uri; it has url, zh",
+        ),
         ("prepare_teacher", "{}", "source"),
     ],
 )
@@ -181,6 +200,25 @@ def test_content_changes_the_dicts_of_the_steps_that_read_it(root, file, steps):
     before = configs_of(root)
     (root / "corpus" / file).write_text("other content")
     assert changed(before, configs_of(root)) == steps
+
+
+def test_a_pattern_stands_for_the_content_of_all_it_fits(root):
+    contents = set()
+    for text in ("first", "second", None):
+        if text:
+            (root / "corpus" / "pairs.zh.csv").write_text(text)
+        else:
+            (root / "corpus" / "pairs.more.csv").write_text("another file")
+        configs = configs_of(root, download_pairs__lists__0__path="corpus/pairs.*.csv")
+        chinese = configs["download_pairs"]["values"]["lists"][0]
+        assert chinese["path"] == f"{root}/corpus/pairs.*.csv"
+        contents.add(chinese["content"])
+    assert len(contents - {""}) == 3
+
+
+def test_a_pattern_that_fits_nothing_is_named(root):
+    with pytest.raises(StepError, match=r"corpus/\*\.tsv is not there; the recipe's path names it"):
+        configs_of(root, download_pairs__lists__0__path="corpus/*.tsv")
 
 
 @pytest.mark.parametrize("file, field", [("pairs.zh.csv", "path"), (EXAM, "exam")])

@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_jobs.filter_pairs import PAIR_COLUMNS, judge, read_raw, write_judged
+from spark_jobs.limits import CaptionLimits, ImageLimits
 
-LIMITS = {
-    "min_side": 100,
-    "max_aspect": 3.0,
-    "min_chars": {"zh": 2, "en": 3},
-    "max_chars": {"zh": 8, "en": 20},
+CAPTIONS = {
+    "zh": CaptionLimits(min_chars=2, max_chars=8, min_words=1, max_words=8),
+    "en": CaptionLimits(min_chars=3, max_chars=20, min_words=1, max_words=8),
 }
+IMAGE = ImageLimits(min_side=100, max_aspect=3.0, min_bytes=0, min_sigma=0, min_entropy=0)
 
 
 def record(key: str, zh: str | None, en: str | None, sha256: str | None = None, **changes) -> dict:
@@ -47,7 +47,7 @@ SECOND_SHARD = [
     (record("100", "同一只猫", "the same cat", sha256="sha-000"), "duplicate_image"),
     (record("101", "一只猫", "a cat", width=50), "image_too_small"),
     (failed("102", "HTTP Error 404: Not Found"), "http_error"),
-    (failed("103", "Connection reset by peer"), "download_failed"),
+    (failed("103", "Connection reset by peer"), "connection_lost"),
 ]
 REASONS = {row["key"]: reason for row, reason in FIRST_SHARD + SECOND_SHARD}
 
@@ -67,7 +67,7 @@ def shards(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def judged(spark, shards):
     """Every row with its reasons."""
-    return judge(read_raw(spark, shards), **LIMITS).cache()
+    return judge(read_raw(spark, shards), shards, CAPTIONS, IMAGE, simplify=False).cache()
 
 
 @pytest.fixture(scope="module")

@@ -1,77 +1,9 @@
-"""One line a rule and language: which reason a caption, a download, an image and a copy get."""
+"""One line a rule: which reason a download, an image and a copy get."""
 
 import pytest
 from pyspark.sql import Row
 
-from spark_jobs.rules import caption_rules, download_rules, duplicate_rules, first_reason, image_rules
-
-# Captions of 2 to 8 characters pass.
-CAPTIONS = [
-    ("zh", "一只猫", None),
-    ("zh", "猫咪", None),
-    ("zh", "  猫咪  ", None),
-    ("zh", "2345678猫", None),
-    ("zh", "T恤 XL", None),
-    ("zh", "𠮷野家", None),
-    ("zh", None, "zh_missing"),
-    ("zh", "", "zh_missing"),
-    ("zh", "   ", "zh_missing"),
-    ("zh", "\t\n", "zh_missing"),
-    ("zh", "\u3000\u3000\u3000", "zh_missing"),
-    ("zh", "猫", "zh_too_short"),
-    ("zh", " 猫 ", "zh_too_short"),
-    ("zh", "猫\u3000", "zh_too_short"),
-    ("zh", "猫" * 8, None),
-    ("zh", "猫" * 9, "zh_too_long"),
-    ("zh", "cat", "zh_wrong_language"),
-    ("zh", "12345", "zh_wrong_language"),
-    ("zh", "!?", "zh_wrong_language"),
-    ("zh", "ねこ", "zh_wrong_language"),
-    ("zh", "可愛い猫", "zh_wrong_language"),
-    ("zh", "猫カフェ", "zh_wrong_language"),
-    ("zh", "고양이", "zh_wrong_language"),
-    ("en", "a cat", None),
-    ("en", "café", None),
-    ("en", "12345", None),
-    ("en", "24/7", None),
-    ("en", "!?", None),
-    ("en", "$ 9.99", None),
-    ("en", None, "en_missing"),
-    ("en", "", "en_missing"),
-    ("en", "   ", "en_missing"),
-    ("en", "\t\n", "en_missing"),
-    ("en", "\u3000\u3000\u3000", "en_missing"),
-    ("en", "a", "en_too_short"),
-    ("en", "a cat is", None),
-    ("en", "a cat is x", "en_too_long"),
-    ("en", "猫咪", "en_wrong_language"),
-    ("en", "cat 猫", "en_wrong_language"),
-    ("en", "кот", "en_wrong_language"),
-    ("en", "ねこ", "en_wrong_language"),
-    ("en", "고양이", "en_wrong_language"),
-    ("en", "γάτα 7", "en_wrong_language"),
-]
-
-
-@pytest.fixture(scope="module")
-def caption_reasons(spark) -> dict:
-    """Reasons by language and caption, all found in one job."""
-    rows = spark.createDataFrame(
-        [
-            (lang, *(text if lang == column else None for column in ("zh", "en")))
-            for lang, text, _ in CAPTIONS
-        ],
-        "lang string, zh string, en string",
-    )
-    for lang in ("zh", "en"):
-        rows = rows.withColumn(f"{lang}_reason", first_reason(caption_rules(lang, min_chars=2, max_chars=8)))
-    return {(row["lang"], row[row["lang"]]): row[f"{row['lang']}_reason"] for row in rows.collect()}
-
-
-@pytest.mark.parametrize("lang, caption, reason", CAPTIONS)
-def test_caption(caption_reasons, lang, caption, reason):
-    assert caption_reasons[lang, caption] == reason
-
+from spark_jobs.rules import ImageLimits, download_rules, duplicate_rules, first_reason, image_rules
 
 DOWNLOADS = [
     ("success", None, None),
@@ -85,8 +17,8 @@ DOWNLOADS = [
     ("failed_to_download", "<urlopen error [Errno 111] Connection refused>", "no_answer"),
     ("failed_to_download", "<urlopen error [Errno 101] Network is unreachable>", "no_answer"),
     ("failed_to_download", "<urlopen error [Errno -2] Name or service not known>", "no_answer"),
-    ("failed_to_download", "<urlopen error [Errno -3] Temporary failure in name resolution>", "no_answer"),
-    ("failed_to_download", "Remote end closed connection without response", "download_failed"),
+    ("failed_to_download", "<urlopen error [Errno -3] Temporary failure in name resolution>", "dns_failed"),
+    ("failed_to_download", "Remote end closed connection without response", "connection_lost"),
     ("failed_to_download", "Use of image disallowed by X-Robots-Tag directive", "opted_out"),
     ("failed_to_download", "forbidden_address: no-timed-out.test is 10.0.0.1", "forbidden_address"),
     ("failed_to_download", "forbidden_scheme: file", "forbidden_scheme"),
@@ -96,7 +28,7 @@ DOWNLOADS = [
     ("failed_to_download", "too_many_pixels: 9 x 9, more than 20", "too_many_pixels"),
     ("failed_to_download", "too_slow: not done after 30 seconds", "too_slow"),
     ("failed_to_download", "not_an_image: neither JPEG nor PNG", "not_an_image"),
-    ("failed_to_download", "HTTP Error 500: forbidden_address: not so", "http_error"),
+    ("failed_to_download", "HTTP Error 500: forbidden_address: not so", "server_error"),
     ("failed_to_resize", "(-215:Assertion failed) pixels <= CV_IO_MAX_IMAGE_PIXELS", "too_many_pixels"),
     (
         "failed_to_download",
@@ -120,6 +52,7 @@ def test_download(download_reasons, status, message, reason):
     assert download_reasons[status, message] == reason
 
 
+LIMITS = ImageLimits(min_side=100, max_aspect=3.0)
 # Sides of at least 100 pixels and an aspect of at most 3 pass.
 IMAGES = [
     (100, 100, None),
@@ -138,7 +71,7 @@ IMAGES = [
 def image_reasons(spark) -> dict:
     """Reasons by width and height, all found in one job."""
     rows = spark.createDataFrame([row[:2] for row in IMAGES], "width int, height int")
-    found = rows.withColumn("reason", first_reason(image_rules(min_side=100, max_aspect=3.0))).collect()
+    found = rows.withColumn("reason", first_reason(image_rules(LIMITS))).collect()
     return {(row["width"], row["height"]): row["reason"] for row in found}
 
 
@@ -154,7 +87,7 @@ def test_duplicate(spark):
 
 
 def test_the_first_rule_that_holds_gives_the_reason(spark):
-    rules = [*image_rules(min_side=100, max_aspect=3.0), *duplicate_rules()]
+    rules = [*image_rules(LIMITS), *duplicate_rules()]
     rows = spark.createDataFrame(
         [(50, 500, 2), (100, 500, 2), (100, 100, 2)], "width int, height int, copy int"
     )

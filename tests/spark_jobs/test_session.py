@@ -17,6 +17,12 @@ def test_the_session_works_on_loopback(spark):
     assert spark.range(5).count() == 5
 
 
+def test_a_session_that_runs_is_used_and_goes_on(spark):
+    with spark_session("another", "local[1]") as session:
+        assert session is spark
+    assert spark.range(2).count() == 2
+
+
 def test_without_java_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)

@@ -5,8 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy_training import pair_rows, tiny_student, write_embedded, write_exam, write_selection
+from toy_training import (
+    TINY,
+    TINY_VIT,
+    pair_rows,
+    tiny_student,
+    write_embedded,
+    write_exam,
+    write_selection,
+)
 
+from training.settings import StudentShape
 from training.student import image_vectors
 
 
@@ -43,15 +52,21 @@ def exam_folder(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", params=[TINY, TINY_VIT], ids=lambda shape: shape.family)
+def shape(request) -> StudentShape:
+    """A shape of each family."""
+    return request.param
+
+
 @pytest.fixture
-def student():
-    return tiny_student()
+def student(shape):
+    return tiny_student(shape=shape)
 
 
 @pytest.fixture(scope="session")
-def student_folder(tmp_path_factory) -> Path:
+def student_folder(tmp_path_factory, shape) -> Path:
     """A saved student whose batch norms have seen pictures, as a trained one's have."""
-    folder, student = tmp_path_factory.mktemp("trained") / "student", tiny_student()
+    folder, student = tmp_path_factory.mktemp("trained") / "student", tiny_student(shape=shape)
     student.model.train()
     for seed in range(3):
         torch.manual_seed(seed)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from toy_training import COLOURS, HAN, LANGUAGES, SIDE, WIDTH, ToyTeacher, noise, picture, tiny_student
 
-from training import data, shards
+from training import data, shards, views
 
 WORLD = 3
 
@@ -38,9 +38,9 @@ def test_reads_pictures_captions_and_vectors(corpus, pairs):
     colours = [shards.Image.new("RGB", (1, 1), row["colour"]).getpixel((0, 0)) for row in rows]
     images = ToyTeacher().embed_images([picture(row["colour"]) for row in rows])
     assert len(pairs) == len(rows)
-    assert [tuple(image[:, 0, 0].tolist()) for image in pairs.images] == colours
+    assert [tuple(image[0, :, 0, 0].tolist()) for image in pairs.images] == colours
     assert pairs.images.dtype == torch.uint8
-    assert np.allclose(pairs.image_vectors, images, atol=2**-8)
+    assert np.allclose(pairs.image_vectors[:, 0], images, atol=2**-8)
     assert (pairs.text_vectors["zh"].sum(dim=1) == pairs.has["zh"]).all()
 
 
@@ -104,6 +104,61 @@ def test_known_vectors_are_those_of_the_lists(corpus):
     known = data.known_vectors(corpus.embedded, WIDTH)
     assert set(known) == {*COLOURS, *HAN.values()}
     assert known["红"].tolist() == known["red"].tolist() == np.eye(WIDTH)[0].tolist()
+
+
+@pytest.fixture(scope="module")
+def viewed(corpus, selection, tmp_path_factory):
+    """The corpus with two views of each picture, and the pictures of two pairs spoiled."""
+    folder = tmp_path_factory.mktemp("viewed")
+    (folder / "shards").mkdir()
+    for path in sorted(corpus.embedded.glob("shards/*.tar")):
+        shards.write_shard(folder / "shards" / path.name, map(with_views, shards.read_shard(path)))
+    return folder
+
+
+def with_views(sample: dict) -> dict:
+    drawn = views.draw_views(sample["__key__"], views.ViewRules(num_views=2, max_jitter=0.9))
+    record = {**shards.record_of(sample), "views": views.to_record(drawn)}
+    plain = shards.from_bf16(sample["image.bf16"], WIDTH)
+    stored = shards.to_bf16(np.concatenate([plain, 2 * plain, 4 * plain]))
+    spoiled = {"png": b"no picture"} if sample["__key__"] in ("000000001", "000000002") else {}
+    return {**sample, "json": shards.json_bytes(record), "image.bf16": stored, **spoiled}
+
+
+def test_views_are_shown_again_beside_their_vectors(viewed, selection, pairs):
+    found = data.read_pairs(viewed, selection, SIDE, WIDTH)
+    there = [row for row in range(len(pairs)) if row not in (1, 2)]
+    assert found.images.shape == (len(there), 3, 3, SIDE, SIDE)
+    assert found.images[:, 0].equal(pairs.images[there, 0])
+    assert found.image_vectors[:, 2].equal(4 * pairs.image_vectors[there, 0])
+    (sample, *_) = shards.read_shard(viewed / "shards" / "00000.tar")
+    (_, second) = views.from_record(shards.record_of(sample)["views"])
+    shown = views.show(shards.image_of(sample), second)
+    assert found.images[0, 2].equal(data.pixels_of(shown, SIDE))
+
+
+def test_pictures_that_cannot_be_read_are_left_out_and_counted(viewed, selection, pairs):
+    found = data.read_pairs(viewed, selection, SIDE, WIDTH)
+    assert (len(found), found.num_unreadable) == (len(pairs) - 2, 2)
+    assert pairs.num_unreadable == 0
+    assert found.captions["zh"] == [pairs.captions["zh"][0], *pairs.captions["zh"][3:]]
+
+
+def test_a_batch_has_the_vector_of_the_view_it_shows(viewed, selection):
+    found = data.read_pairs(viewed, selection, SIDE, WIDTH)
+    rows, drawn = torch.tensor([0, 5, 7]), torch.tensor([2, 0, 1])
+    batch = data.pair_batch(found, rows, tiny_student().tokenizer, ("image",), drawn)
+    for place, (row, view) in enumerate(zip(rows, drawn, strict=True)):
+        assert batch["image_vector"][place].equal(found.image_vectors[row, view])
+        assert batch["pixels"][place].equal(found.images[row, view].float() / 127.5 - 1)
+
+
+def test_views_of_a_step_depend_on_seed_and_step_alone_and_all_come():
+    drawn = data.views_of_step(4, 1_000, 7, seed=1)
+    assert drawn.equal(data.views_of_step(4, 1_000, 7, seed=1))
+    assert not drawn.equal(data.views_of_step(4, 1_000, 8, seed=1))
+    assert torch.bincount(drawn, minlength=4).min() > 200
+    assert data.views_of_step(1, 5, 7, seed=1).tolist() == [0] * 5
 
 
 @pytest.mark.parametrize(("num_rows", "batch_size"), [(10, 4), (7, 3), (3, 8), (5, 5), (4, 1)])

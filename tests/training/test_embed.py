@@ -1,14 +1,15 @@
 """Embedding one shard and one text list with a toy teacher: outputs, scores, and no work done twice."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toy_training import LANGUAGES, TEXTS, WIDTH, ToyTeacher, pair_rows, picture, png, write_table
+from toy_training import LANGUAGES, TEXTS, WIDTH, ToyTeacher, pair_rows, picture, png, unit, write_table
 
-from training import embed, shards
+from training import embed, shards, views
 
 ROWS = pair_rows(12)
 DROPPED = "000000004"
@@ -23,6 +24,14 @@ class CountingTeacher(ToyTeacher):
     def embed_texts(self, texts):
         type(self).num_asked += len(texts)
         return super().embed_texts(texts)
+
+
+class AreaTeacher(ToyTeacher):
+    """Sees the size of a picture, and nothing else."""
+
+    def embed_prepared(self, images):
+        sizes = np.array([[image.width, image.height] for image in images], np.float32)
+        return unit(np.pad(sizes, ((0, 0), (0, WIDTH - 2))))
 
 
 @pytest.fixture
@@ -48,6 +57,10 @@ def embedder(monkeypatch) -> embed.Embedder:
     return embed.Embedder("teacher", num_threads=1)
 
 
+def counts(**found: int) -> dict[str, int]:
+    return {**dict.fromkeys(embed.COUNTS, 0), **found}
+
+
 def items_of(folders: dict[str, Path]) -> list[dict]:
     return embed.shard_items(**folders)
 
@@ -67,8 +80,8 @@ def test_there_is_an_item_for_each_shard_with_kept_pairs(folders):
 
 def test_kept_pairs_come_out_with_picture_record_and_vectors(folders, embedder):
     assert [embedder(item) for item in items_of(folders)] == [
-        {"pairs": 5, "texts": 0},
-        {"pairs": 6, "texts": 0},
+        counts(pairs=5),
+        counts(pairs=6),
     ]
     found = embedded_samples(folders["place"])
     assert [sample["__key__"] for sample in found] == [row["key"] for row in KEPT]
@@ -105,6 +118,73 @@ def test_scores_are_numbers_even_where_a_language_has_no_caption(folders, embedd
     assert schema.field("score_zh").type == pa.float64()
 
 
+def test_a_row_of_scores_has_captions_and_the_plain_vector(folders, embedder):
+    for item in items_of(folders):
+        embedder(item)
+    samples = {sample["__key__"]: sample for sample in embedded_samples(folders["place"])}
+    for row, kept in zip(pq.read_table(folders["place"] / "scores").to_pylist(), KEPT, strict=True):
+        assert [row[lang] for lang in LANGUAGES] == [kept[lang] for lang in LANGUAGES]
+        assert row["vector"] == samples[row["key"]]["image.bf16"]
+        assert row["reason"] is None
+
+
+def test_pictures_that_cannot_be_read_are_rows_with_a_reason(folders, embedder):
+    raw = folders["raw"] / "shards" / "00000.tar"
+    samples = list(shards.read_shard(raw))
+    samples[1]["png"] = b"<html>"
+    samples[2]["png"] = samples[2]["png"][:60]
+    del samples[3]
+    shards.write_shard(raw, samples)
+    assert embedder(items_of(folders)[0]) == counts(pairs=2, unreadable_image=2, missing_from_shard=1)
+    rows = pq.read_table(folders["place"] / "scores" / "00000.parquet").to_pylist()
+    reasons = {row["key"]: row["reason"] for row in rows}
+    assert list(reasons.values()) == [None, embed.UNREADABLE, embed.UNREADABLE, embed.MISSING, None]
+    assert [row["vector"] is None for row in rows] == [reason is not None for reason in reasons.values()]
+    there = [sample["__key__"] for sample in embedded_samples(folders["place"])]
+    assert there == [key for key, reason in reasons.items() if not reason]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_shard_that_is_cut_off_gives_what_is_left(folders, embedder, share):
+    raw = folders["raw"] / "shards" / "00000.tar"
+    content = raw.read_bytes()
+    raw.write_bytes(content[: int(len(content) * share)])
+    found = embedder(items_of(folders)[0])
+    assert found["pairs"] + found[embed.MISSING] == 5
+    assert bool(found["pairs"]) == bool(share)
+    assert len(embedded_samples(folders["place"])) == found["pairs"]
+
+
+def test_views_are_stored_as_parameters_with_a_vector_each(folders, monkeypatch):
+    monkeypatch.setattr(embed, "load_teacher", AreaTeacher)
+    embedder = embed.Embedder("teacher", 1, num_decoders=2, rules={"num_views": 3, "seed": 1})
+    assert [embedder(item)["pairs"] for item in items_of(folders)] == [5, 6]
+    found = embedded_samples(folders["place"])
+    assert [sample["__key__"] for sample in found] == [row["key"] for row in KEPT]
+    for sample in found:
+        stored = views.from_record(shards.record_of(sample)["views"])
+        assert stored == views.draw_views(sample["__key__"], embedder.rules)
+        image = shards.image_of(sample)
+        looks = [image, *(views.show(image, view) for view in stored)]
+        vectors = shards.from_bf16(sample["image.bf16"], WIDTH)
+        assert vectors == pytest.approx(AreaTeacher().embed_images(looks), rel=2**-8)
+
+
+def test_no_batch_is_made_long_before_it_is_asked_for():
+    asked = []
+
+    def items():
+        for number in range(20):
+            asked.append(number)
+            yield number
+
+    with ThreadPoolExecutor(2) as threads:
+        results = embed._ahead(threads, lambda number: number * number, items(), 3)
+        assert [next(results), next(results)] == [0, 1]
+        assert len(asked) <= 6
+        assert list(results) == [number * number for number in range(2, 20)]
+
+
 def test_what_is_there_is_not_made_again(folders, embedder):
     item = items_of(folders)[0]
     first = embedder(item)
@@ -121,7 +201,7 @@ def test_a_shard_that_broke_off_is_made_again(folders, embedder):
     whole = embedded_samples(folders["place"])
     (folders["place"] / "scores" / "00000.parquet").unlink()
     (folders["place"] / "shards" / "00000.tar").write_bytes(b"half a shard")
-    assert embedder(item) == {"pairs": 5, "texts": 0}
+    assert embedder(item) == counts(pairs=5)
     again = embedded_samples(folders["place"])
     assert [sample["image.bf16"] for sample in again] == [sample["image.bf16"] for sample in whole]
 
@@ -156,11 +236,11 @@ def test_lists_of_one_name_in_two_folders_do_not_hide_each_other(tmp_path):
 def test_texts_come_out_with_language_and_vector(folders, embedder, tmp_path):
     (tmp_path / "words.txt").write_text("\n".join(TEXTS * 6))
     (item,) = embed.text_items("en", str(tmp_path / "words.txt"), folders["place"])
-    assert embedder(item) == {"pairs": 0, "texts": len(TEXTS) * 6}
+    assert embedder(item) == counts(texts=len(TEXTS) * 6)
     rows = pq.read_table(folders["place"] / "texts").to_pylist()
     vectors = np.concatenate([shards.from_bf16(row["vector"], WIDTH) for row in rows])
     assert [row["text"] for row in rows] == TEXTS * 6
     assert {row["lang"] for row in rows} == {"en"}
     assert np.array_equal(vectors, ToyTeacher().embed_texts(TEXTS * 6))
-    assert embedder(item) == {"pairs": 0, "texts": len(TEXTS) * 6}
+    assert embedder(item) == counts(texts=len(TEXTS) * 6)
     assert CountingTeacher.num_asked == len(TEXTS) * 6

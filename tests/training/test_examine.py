@@ -14,7 +14,7 @@ from training.report import FunnelStage, write_report
 from training.student import load_student
 
 FACTS = {
-    "raw": {"rows": 40, "urls": 30, "no_url_or_caption": 4, "joined_by_url": 6},
+    "raw": {"rows": 40, "urls": 30, "dropped": {"no_caption": 4}, "joined_by_url": 6},
     "pairs": {"input": 30, "kept": 24, "dropped": {"too_small": 5, "same_picture": 1}},
     "teacher": {"source": "lit:", "described": "three networks and a sentence encoder"},
     "selection": {
@@ -95,7 +95,7 @@ def test_the_report_gathers_what_the_steps_recorded(steps):
         "Training pairs": "1,200",
         "Captions": "1,100 Chinese, 21 English",
     }
-    assert content.funnel[0] == FunnelStage("url_lists", 40, 30, {"no_url_or_caption": 4, "joined_by_url": 6})
+    assert content.funnel[0] == FunnelStage("url_lists", 40, 30, {"no_caption": 4, "joined_by_url": 6})
     assert content.funnel[1] == FunnelStage("filter_pairs", 30, 24, {"too_small": 5, "same_picture": 1})
     assert {name: points[0]["loss"] for name, points in content.curves.items()} == {
         "distill_student": 2.0,

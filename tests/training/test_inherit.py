@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_training import TEXTS, TINY, WIDTH, ToyTeacher, noise
+from toy_training import TEXTS, TINY, TINY_VIT, WIDTH, ToyTeacher, noise
 
 from training.inherit import inherit_image_tower, inherit_token_embeddings
 from training.lit import load_efficientnet
@@ -62,6 +62,16 @@ def test_known_words_start_apart_as_their_meanings_are(heir):
     assert inherit_token_embeddings(heir, known(WORDS)) >= len(WORDS)
     vectors = StudentEncoder(heir).embed_texts(WORDS)
     # What all texts share, the first token's own position, says nothing of a word.
+    meanings = (vectors - vectors.mean(axis=0)) @ ToyTeacher().embed_texts(WORDS[:6]).T
+    assert meanings.argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
+
+
+def test_a_vit_students_tokens_start_from_the_teacher_too():
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer([*WORDS * 3, *TEXTS], TINY_VIT.vocab_size, TINY_VIT.max_tokens)
+    student = build_student(replace(TINY_VIT, text=NARROW), tokenizer, WIDTH)
+    assert inherit_token_embeddings(student, known(WORDS)) >= len(WORDS)
+    vectors = StudentEncoder(student).embed_texts(WORDS)
     meanings = (vectors - vectors.mean(axis=0)) @ ToyTeacher().embed_texts(WORDS[:6]).T
     assert meanings.argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
 

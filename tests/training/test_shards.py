@@ -1,6 +1,7 @@
 """Shards: what goes in comes out, half a shard never shows, and a picture can be too large."""
 
 import io
+import tarfile
 
 import numpy as np
 import pytest
@@ -68,6 +69,47 @@ def test_bfloat16_is_half_the_size_and_stable():
     stored = shards.to_bf16(np.random.default_rng(0).normal(size=16).astype(np.float32))
     assert len(stored) == 2 * 16
     assert shards.to_bf16(shards.from_bf16(stored, 16)) == stored
+
+
+def test_a_broken_tar_gives_the_samples_before_the_break(tmp_path):
+    path = tmp_path / "00000.tar"
+    shards.write_shard(path, SAMPLES)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"image.bf16") + 512])
+    with pytest.raises(tarfile.ReadError):
+        list(shards.read_shard(path))
+    assert [contents(sample) for sample in shards.read_unbroken(path)] == SAMPLES[:1]
+    path.write_bytes(b"no tar at all")
+    assert list(shards.read_unbroken(path)) == []
+
+
+def test_a_shard_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        list(shards.read_unbroken(tmp_path / "00000.tar"))
+
+
+def test_members_that_are_too_large_or_no_files_are_not_read(tmp_path, monkeypatch):
+    shards.write_shard(tmp_path / "00000.tar", SAMPLES)
+    with tarfile.open(tmp_path / "00000.tar", "a") as tar:
+        link = tarfile.TarInfo("000000001.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    monkeypatch.setattr(shards, "MAX_MEMBER_BYTES", 100)
+    first, second = (contents(sample) for sample in shards.read_shard(tmp_path / "00000.tar"))
+    assert set(first) == {"__key__", "json"}
+    assert set(second) == {"__key__", "image.bf16", "zh.bf16"}
+
+
+def test_a_compressed_tar_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "00000.tar", "w:gz"):
+        pass
+    with pytest.raises(tarfile.ReadError):
+        list(shards.read_shard(tmp_path / "00000.tar"))
+
+
+@pytest.mark.parametrize("stored", [b"", b"no picture", png(noise(0))[:200]])
+def test_a_picture_that_cannot_be_decoded_is_none(stored):
+    assert shards.image_or_none({"__key__": "a", "png": stored}) is None
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1"])

@@ -9,7 +9,7 @@ from training.teacher import CARD, load_teacher
 def test_an_unknown_kind_is_refused(tmp_path):
     write_json(tmp_path / CARD, {"kind": "oracle"})
     with pytest.raises(
-        ValueError, match=r"teacher\.json: unknown kind of teacher 'oracle', expected lit or hf"
+        ValueError, match=r"teacher\.json: unknown kind of teacher 'oracle', expected lit, hf or ensemble"
     ):
         load_teacher(tmp_path)
 

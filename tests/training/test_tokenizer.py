@@ -4,7 +4,7 @@ import pytest
 from toy_training import TEXTS
 from transformers import PreTrainedTokenizerFast
 
-from training.tokenizer import load_tokenizer, train_tokenizer
+from training.tokenizer import load_tokenizer, sample_texts, tokens_per_text, train_tokenizer
 
 CHINESE = ["红色的柠檬", "红色", "柠檬", "一只猫在红色的房子里"]
 ENGLISH = ["a red lemon", "Café au lait", "a cat in the red house"]
@@ -70,6 +70,51 @@ def test_gives_what_the_text_tower_takes(tokenizer):
 def test_same_texts_give_the_same_tokenizer():
     vocabularies = [train_tokenizer(iter(CHINESE + ENGLISH), 300, 12).get_vocab() for _ in range(2)]
     assert vocabularies[0] == vocabularies[1]
+
+
+def test_texts_without_order_among_them_still_give_the_same_tokenizer():
+    """Many words of one frequency: where a hash map decided ties, two runs differed."""
+    words = [f"{first}{second}ing{first}" for first in "bcdfghjklm" for second in "aeiouy"]
+    vocabularies = [train_tokenizer(words * 3, 160, 12).get_vocab() for _ in range(4)]
+    assert all(vocabulary == vocabularies[0] for vocabulary in vocabularies)
+
+
+def test_few_texts_are_all_kept_in_order():
+    texts = [f"text {number}" for number in range(20)]
+    assert sample_texts(iter(texts), 20) == (texts, 20)
+    assert sample_texts(iter([]), 20) == ([], 0)
+
+
+def test_of_many_texts_an_even_sample_is_kept_in_order():
+    kept, num = sample_texts((f"{number:05d}" for number in range(20_000)), 2_000)
+    assert (len(kept), num) == (2_000, 20_000)
+    assert kept == sorted(kept)
+    halves = sum(int(text) < 10_000 for text in kept)
+    assert 850 < halves < 1_150  # 1,000 and more than six standard deviations either side
+    assert kept == sample_texts((f"{number:05d}" for number in range(20_000)), 2_000)[0]
+
+
+def test_frequent_runs_of_han_become_words_though_no_text_names_them():
+    """A caption of millions has the words that a list would name."""
+    captions = [
+        f"{one}黄色的柠檬{other}"
+        for one in "猫狗鸟鱼马"
+        for other in "大小多少高低远近长短"
+        for _ in range(4)
+    ]
+    tokenizer = train_tokenizer(captions, 200, 32)
+    assert len(tokenizer.tokenize("黄色的柠檬")) <= 2
+    assert "".join(token.removeprefix("##") for token in tokenizer.tokenize("黄色的柠檬")) == "黄色的柠檬"
+    rare = train_tokenizer(captions[:90], 200, 32)
+    assert len(rare.tokenize("黄色的柠檬")) == 5
+
+
+def test_tokens_are_counted_by_language(tokenizer):
+    assert tokens_per_text(tokenizer, ["红色", "红色的柠檬 lemon", "lemon"]) == {
+        "zh": pytest.approx((3 + len(tokenizer("红色的柠檬 lemon")["input_ids"])) / 2),
+        "en": 3.0,
+    }
+    assert tokens_per_text(tokenizer, ["lemon " * 30]) == {"en": 32.0}
 
 
 def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):

@@ -5,6 +5,7 @@ toy teacher knows all of that: whoever reads its vectors can tell every colour f
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,23 @@ TINY = StudentShape(
     },
     text={"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64},
 )
+TINY_VIT = replace(
+    TINY,
+    family="chinese_clip",
+    vision={
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "patch_size": 16,
+    },
+)
 
 
-def tiny_student(seed: int = 0, width: int = WIDTH) -> Student:
+def tiny_student(seed: int = 0, width: int = WIDTH, shape: StudentShape = TINY) -> Student:
     """A student of about 20,000 random weights."""
     torch.manual_seed(seed)
-    return build_student(TINY, train_tokenizer(TEXTS, TINY.vocab_size, TINY.max_tokens), width)
+    return build_student(shape, train_tokenizer(TEXTS, shape.vocab_size, shape.max_tokens), width)
 
 
 def picture(colour: str, size: tuple[int, int] = (40, 30)) -> Image.Image:
@@ -83,6 +95,14 @@ class ToyTeacher:
 
     def embed_images(self, images: list[Image.Image]) -> np.ndarray:
         """Vectors by the colour of the middle pixel."""
+        return self.embed_prepared(self.prepare_images(images))
+
+    def prepare_images(self, images: list[Image.Image]) -> list[Image.Image]:
+        """Nothing is to be done beforehand."""
+        return images
+
+    def embed_prepared(self, images: list[Image.Image]) -> np.ndarray:
+        """See `embed_images`."""
         at = [list(RGB.values()).index(image.getpixel((image.width // 2, 1))) for image in images]
         basis = np.eye(WIDTH)
         return unit(basis[at] + 0.1 * basis[[number + 1 for number in at]] * (np.array(at)[:, None] + 1))

@@ -6,7 +6,6 @@ an adapter that learns. For all other terms a `Helpers` is empty and costs nothi
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from training.objectives.feature_maps import MapAdapter, OnlineTeacher
@@ -65,12 +64,3 @@ class Helpers:
     def _modules(self) -> dict[str, nn.Module]:
         modules = {"adapter": self.adapter, "momentum": self.momentum and self.momentum.towers}
         return {name: module for name, module in modules.items() if module is not None}
-
-
-def keep_in_range(temperature: torch.Tensor, least: float = 0.01, most: float = 1.0) -> None:
-    """Clamp a learned temperature in place, as CLIP does: the scale is at most 100.
-
-    Clamped where it is used instead, it would get no gradient once outside and never come back.
-    """
-    with torch.no_grad():
-        temperature.clamp_(least, most)

@@ -20,6 +20,9 @@ from training.objectives.hard_negatives import group_rows, window_rows
 from training.objectives.noise_aware import noise_probability
 from training.settings import Phase
 
+# Of an image's stored views the first is the picture as it is.
+PLAIN_VIEW = 0
+
 
 class PairInputs:
     """Rows and further inputs of a phase's steps on a worker's share of the pairs."""
@@ -43,7 +46,7 @@ class PairInputs:
     def _group(self, number: int, window: int, batch_size: int) -> tuple[Tensor, ...]:
         rows, chance = window_rows(len(self.pairs), window * batch_size, number, self.seed)
         texts = normalize(sum(self.pairs.text_vectors[lang][rows] for lang in LANGUAGES), dim=1)
-        batches = group_rows(self.pairs.image_vectors[rows], texts, batch_size, chance)
+        batches = group_rows(self.pairs.image_vectors[rows, PLAIN_VIEW], texts, batch_size, chance)
         return tuple(rows[batch] for batch in batches)
 
     def complete(self, batch: dict, rows: Tensor, step: int) -> dict:
@@ -75,7 +78,7 @@ def _noise(pairs: data.Pairs) -> dict[str, Tensor]:
     noise = {}
     for lang in LANGUAGES:
         there = pairs.has[lang] > 0
-        scores = (pairs.image_vectors * pairs.text_vectors[lang]).sum(dim=1)
+        scores = (pairs.image_vectors[:, PLAIN_VIEW] * pairs.text_vectors[lang]).sum(dim=1)
         noise[lang] = torch.zeros(len(pairs))
         noise[lang][there] = noise_probability(scores[there])
     return noise

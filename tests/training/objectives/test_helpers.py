@@ -9,7 +9,6 @@ from toy_training import SIDE, WIDTH, tiny_student
 from training import data
 from training.batches import BatchSource
 from training.loop import PhaseRun
-from training.objectives.helpers import keep_in_range
 from training.settings import Phase
 
 ALIGN = Phase("alignment", ("image", "text"), "pairs", {"momentum_contrastive": 1.0}, 6, 8, 5e-3)
@@ -109,13 +108,6 @@ def test_a_locked_tower_gives_vectors_and_stays_as_it_is(source):
     assert not [name for name in moved if name.startswith("vision_model.")]
     run.close()
     assert run.model.vision_model.training
-
-
-@pytest.mark.parametrize("value, kept", [(0.001, 0.01), (0.05, 0.05), (3.0, 1.0)])
-def test_a_temperature_is_clamped_in_place(value, kept):
-    temperature = torch.nn.Parameter(torch.tensor(value))
-    keep_in_range(temperature)
-    assert temperature.item() == pytest.approx(kept)
 
 
 def test_a_clamped_temperature_can_come_back(source):

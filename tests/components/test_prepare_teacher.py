@@ -1,0 +1,83 @@
+"""prepare_teacher from directories: one teacher, an ensemble of two classes, and what is refused at once."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))
+from test_hf_teacher import make_chinese_clip, make_siglip
+
+from components.prepare_teacher import PrepareTeacher, prepare, require_pinned
+from components.step import StepError, build
+from training.settings import TeacherMember
+from training.teacher import load_teacher
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory) -> list[str]:
+    """Directories of two models, as a hub would have them."""
+    place = tmp_path_factory.mktemp("models")
+    for make in (make_chinese_clip, make_siglip):
+        for part in make():
+            part.save_pretrained(place / make.__name__)
+    return [str(place / make.__name__) for make in (make_chinese_clip, make_siglip)]
+
+
+def prepared(config: PrepareTeacher, place: Path) -> dict:
+    place.mkdir(parents=True)
+    return prepare(config, place, {}, place, place)
+
+
+def test_one_teacher_from_a_directory(sources, tmp_path):
+    facts = prepared(PrepareTeacher(f"hf:{sources[0]}"), tmp_path / "teacher")
+    assert facts == {"source": f"hf:{sources[0]}", "described": sources[0]}
+    assert load_teacher(tmp_path / "teacher").width == 24
+
+
+def test_an_ensemble_of_two_classes(sources, tmp_path):
+    members = tuple(TeacherMember(f"hf:{source}", weight=at + 1) for at, source in enumerate(sources))
+    config = PrepareTeacher("ensemble:", members=members)
+    assert build(PrepareTeacher, asdict(config)) == config
+    facts = prepared(config, tmp_path / "both")
+    assert facts["described"] == f"{sources[0]} beside {sources[1]}"
+    both = load_teacher(tmp_path / "both")
+    for at, source in enumerate(sources):
+        prepared(PrepareTeacher(f"hf:{source}"), tmp_path / f"alone{at}")
+    images, texts = [Image.new("RGB", (40, 30), "red")], ["红", "a red picture"]
+    alone = [load_teacher(tmp_path / f"alone{at}") for at in (0, 1)]
+    expected = np.average([one.embed_images(images) @ one.embed_texts(texts).T for one in alone], 0, [1, 2])
+    assert both.embed_images(images) @ both.embed_texts(texts).T == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"source": "ensemble:"}, "the teacher ensemble: has 0 members"),
+        ({"source": "lit:", "members": (TeacherMember("lit:"),)}, "the teacher lit: has 1 members"),
+        ({"source": "lit:", "precision": "int8"}, "precision is float32 or bfloat16, not 'int8'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PrepareTeacher(**settings)
+
+
+def test_a_member_without_a_share_is_refused():
+    with pytest.raises(ValueError, match="the weight of lit: is 0"):
+        TeacherMember("lit:", weight=0)
+
+
+@pytest.mark.parametrize("source", ["oracle:", "AltCLIP"])
+def test_an_unknown_kind_is_refused(source, tmp_path):
+    with pytest.raises(StepError, match=f"unknown teacher '{source}'"):
+        prepare(PrepareTeacher(source), tmp_path, {}, tmp_path, tmp_path)
+
+
+def test_every_member_from_a_hub_must_be_pinned():
+    members = (TeacherMember("hf:BAAI/AltCLIP", "abc"), TeacherMember("hf:google/siglip2"))
+    with pytest.raises(StepError, match=r"google/siglip2 .* prepare_teacher\.members\.1\.revision=COMMIT"):
+        require_pinned(PrepareTeacher("ensemble:", members=members))
