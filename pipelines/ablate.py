@@ -2,8 +2,10 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from components.step import StepError
+from infra.object_store import is_object
 from pipelines.resolve import choose_recipe
 from training.settings import Phase
 
@@ -12,7 +14,9 @@ def run(options: argparse.Namespace) -> str:
     """Train and examine the recipe's variants; returns their tables, which are in ROOT/ablation too."""
     from training import ablation, variants
 
-    recipe, root = choose_recipe(options.recipe, dict(options.set)), options.root.resolve()
+    if is_object(options.root):
+        raise StepError(f"the ablation reads a run in a folder, not {options.root}")
+    recipe, root = choose_recipe(options.recipe, dict(options.set)), Path(options.root)
     try:
         sources = ablation.find_sources(root / "store", root / recipe.evaluate_student.exam)
     except FileNotFoundError as error:

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.accumulation import accumulate
+from training.losses import nothing
 from training.objectives import Context, check_terms, evaluate_terms
 from training.objectives.helpers import Helpers
 from training.patch_dropout import add_patch_dropout
@@ -136,8 +137,8 @@ class PhaseRun:
         loss, terms = evaluate_terms(self.phase.terms, Context(given, batch, gather))
         if not torch.isfinite(loss):
             raise FloatingPointError(f"{self.phase.name}: loss is {loss.item()} at step {self.step}: {terms}")
-        # Workers wait for a gradient of every parameter that learns, also when no term uses the temperature.
-        return loss + 0.0 * given["scale"], terms
+        # Workers wait for a gradient of every parameter that learns, also when no term uses what it gave.
+        return loss + nothing(*given.values()), terms
 
     def close(self) -> None:
         """Leave the model as the next phase expects it."""

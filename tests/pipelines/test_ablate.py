@@ -30,6 +30,11 @@ def test_a_root_without_a_run_is_one_line(monkeypatch, tmp_path):
     assert message.endswith("holds no finished step; run the pipeline there first")
 
 
+def test_a_root_in_object_storage_is_refused(monkeypatch):
+    message = dcclip(monkeypatch, "--root", "s3://bucket/dcclip")
+    assert message == "dcclip: the ablation reads a run in a folder, not s3://bucket/dcclip"
+
+
 @pytest.mark.parametrize("share, steps", [(1.0, 320), (0.5, 160), (0.0001, 1)])
 def test_phases_are_shortened(share, steps):
     assert shortened(IMAGE_TOWER, share).num_steps == steps

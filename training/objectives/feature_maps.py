@@ -36,6 +36,8 @@ def as_map(features: Tensor) -> Tensor:
     if features.ndim == 4:
         return features
     side = math.isqrt(features.shape[1])
+    if features.shape[1] - side * side > 1:
+        raise ValueError(f"{features.shape[1]} tokens are no square of patches; is patch_dropout on?")
     # A class token, where there is one, comes first.
     patches = features[:, -side * side :]
     return patches.transpose(1, 2).unflatten(2, (side, side))
@@ -88,6 +90,8 @@ class OnlineTeacher:
     def __init__(self, folder: Path, device: torch.device):
         kind = read_json(folder / CARD)["kind"]
         openers = {"lit": _lit_network, "hf": _hf_network}
+        if kind not in openers:
+            raise ValueError(f"{folder}: a teacher in the loop is of the kind lit or hf, not {kind!r}")
         self.network, self.side, self.mean, self.deviation = openers[kind](folder)
         self.network = self.network.eval().requires_grad_(False).to(device)
         self.num_channels = _num_channels(self, self.side, device)

@@ -54,11 +54,13 @@ class Helpers:
 
     def state(self) -> dict:
         """What a checkpoint holds of the helpers."""
-        modules = {"adapter": self.adapter, "momentum": self.momentum and self.momentum.towers}
-        return {name: module.state_dict() for name, module in modules.items() if module is not None}
+        return {name: module.state_dict() for name, module in self._modules().items()}
 
     def restore(self, state: dict) -> None:
         """Go on from `state()`."""
+        for name, module in self._modules().items():
+            module.load_state_dict(state[name])
+
+    def _modules(self) -> dict[str, nn.Module]:
         modules = {"adapter": self.adapter, "momentum": self.momentum and self.momentum.towers}
-        for name, values in state.items():
-            modules[name].load_state_dict(values)
+        return {name: module for name, module in modules.items() if module is not None}

@@ -15,11 +15,13 @@ from transformers import PreTrainedTokenizerFast
 
 from training import data
 from training.objectives.code_mixing import learn_lexicon, mix
+from training.objectives.context import LANGUAGES
 from training.objectives.hard_negatives import group_rows, window_rows
 from training.objectives.noise_aware import noise_probability
 from training.settings import Phase
 
-LANGUAGES = ("zh", "en")
+# Of an image's stored views the first is the picture as it is.
+PLAIN_VIEW = 0
 
 
 class PairInputs:
@@ -28,10 +30,9 @@ class PairInputs:
     def __init__(self, phase: Phase, pairs: data.Pairs, tokenizer: PreTrainedTokenizerFast, seed: int):
         self.phase, self.pairs, self.tokenizer, self.seed = phase, pairs, tokenizer, seed
         self.noise = _noise(pairs) if "noise_aware_contrastive" in phase.terms else {}
-        both = [
-            (zh, en) for zh, en in zip(pairs.captions["zh"], pairs.captions["en"], strict=True) if zh and en
-        ]
-        self.lexicon = learn_lexicon(both, tokenizer) if phase.code_mix else None
+        captions = zip(pairs.captions["zh"], pairs.captions["en"], strict=True)
+        parallel = (both for both in captions if all(both))
+        self.lexicon = learn_lexicon(parallel, tokenizer) if phase.code_mix else None
         self._grouped = functools.lru_cache(maxsize=2)(self._group)
 
     def rows(self, step: int, batch_size: int) -> Tensor:
@@ -45,7 +46,7 @@ class PairInputs:
     def _group(self, number: int, window: int, batch_size: int) -> tuple[Tensor, ...]:
         rows, chance = window_rows(len(self.pairs), window * batch_size, number, self.seed)
         texts = normalize(sum(self.pairs.text_vectors[lang][rows] for lang in LANGUAGES), dim=1)
-        batches = group_rows(self.pairs.image_vectors[rows, 0], texts, batch_size, chance)
+        batches = group_rows(self.pairs.image_vectors[rows, PLAIN_VIEW], texts, batch_size, chance)
         return tuple(rows[batch] for batch in batches)
 
     def complete(self, batch: dict, rows: Tensor, step: int) -> dict:
@@ -77,7 +78,7 @@ def _noise(pairs: data.Pairs) -> dict[str, Tensor]:
     noise = {}
     for lang in LANGUAGES:
         there = pairs.has[lang] > 0
-        scores = (pairs.image_vectors[:, 0] * pairs.text_vectors[lang]).sum(dim=1)
+        scores = (pairs.image_vectors[:, PLAIN_VIEW] * pairs.text_vectors[lang]).sum(dim=1)
         noise[lang] = torch.zeros(len(pairs))
         noise[lang][there] = noise_probability(scores[there])
     return noise

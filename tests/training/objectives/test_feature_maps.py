@@ -33,6 +33,11 @@ def test_tokens_become_maps_without_the_class_token():
     assert as_map(found) is found
 
 
+def test_tokens_that_are_no_square_are_refused():
+    with pytest.raises(ValueError, match="7 tokens are no square of patches; is patch_dropout on"):
+        as_map(torch.zeros(1, 7, 3))
+
+
 def test_a_transformers_teacher_gives_its_hidden_state(clip_folder):
     teacher = OnlineTeacher(clip_folder, torch.device("cpu"))
     pixels = torch.rand(2, 3, 24, 24) * 2 - 1
@@ -52,6 +57,12 @@ def test_an_embedded_teacher_gives_its_first_networks_map(tmp_path):
     )
     teacher = OnlineTeacher(tmp_path, torch.device("cpu"))
     assert teacher(torch.zeros(1, 3, 32, 32)).shape == (1, 1280, 2, 2)
+
+
+def test_another_kind_of_teacher_is_refused(tmp_path):
+    write_json(tmp_path / "teacher.json", {"kind": "ensemble"})
+    with pytest.raises(ValueError, match="in the loop is of the kind lit or hf, not 'ensemble'"):
+        OnlineTeacher(tmp_path, torch.device("cpu"))
 
 
 def test_the_students_map_is_watched_only_inside():
