@@ -195,7 +195,7 @@ def full() -> Recipe:
             num_processes=16,
             num_threads=256,
         ),
-        filter_pairs=FilterPairs(),
+        filter_pairs=FilterPairs(en=replace(ENGLISH, max_foreign_score=0.8), simplify=True),
         prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", revision=""),
         embed_pairs=EmbedPairs(use_gpu=True),
         select_pairs=SelectPairs(drop_share=0.3),
