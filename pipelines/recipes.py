@@ -159,7 +159,7 @@ def full() -> Recipe:
             num_threads=256,
             retry_rounds=1,
         ),
-        filter_pairs=FilterPairs(),
+        filter_pairs=FilterPairs(en=replace(ENGLISH, max_foreign_score=0.8), simplify=True),
         prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", precision="bfloat16"),
         embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
         select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
