@@ -159,7 +159,7 @@ def _download(config: DownloadPairs, urls: Path, columns: list[str], shards: Pat
 def _spark(engines: dict, environment: dict[str, str]) -> contextlib.AbstractContextManager:
     from spark_jobs.session import spark_session
 
-    return spark_session("download_pairs", engines["spark_master"], environment)
+    return spark_session("download_pairs", engines["spark_master"], environment=environment)
 
 
 def _ray(engines: dict, environment: dict[str, str]) -> contextlib.AbstractContextManager:

@@ -9,6 +9,7 @@ from components.image import step_component
 from components.step import StepError
 from infra.console import say
 from spark_jobs.limits import CHINESE, ENGLISH, IMAGE, CaptionLimits, ImageLimits
+from training.data_card import SAMPLES
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,19 @@ class FilterPairs:
 
 def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> dict:
     """Judge every row that download_pairs recorded."""
+    from spark_jobs.drop_samples import sample_drops, thumbnails, write_samples
     from spark_jobs.filter_pairs import judge, read_raw, write_judged
     from spark_jobs.session import is_short, spark_session
 
     shards, captions = raw / "shards", {"zh": config.zh, "en": config.en}
     short_job = is_short(shards.glob("*.parquet"))
-    with spark_session("filter_pairs", engines["spark_master"], short_job) as spark:
+    with spark_session("filter_pairs", engines["spark_master"], short_job=short_job) as spark:
         rows = judge(read_raw(spark, shards), shards, captions, config.image, config.simplify)
         facts = write_judged(rows, place)
+        samples = sample_drops(
+            spark, {"download_pairs": raw / "lists_dropped", "filter_pairs": place / "dropped.parquet"}
+        )
+    write_samples(place / SAMPLES, samples, thumbnails(shards, samples))
     say("filter_pairs", f"kept {facts['kept']} of {facts['input']}; dropped {facts['dropped']}")
     if not facts["kept"]:
         raise StepError("no pair passed the filters; the reasons are above, the thresholds in the recipe")

@@ -1,6 +1,6 @@
 """Step 5, select_pairs: the teacher's scores in; the pairs and captions that training shall use out."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kfp import dsl
@@ -8,6 +8,8 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.store import read_done
+from training.data_card import SAMPLES, build_card, write_card
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class SelectPairs:
     seed: int = 0
 
 
-def select(config: SelectPairs, place: Path, engines: dict, embedded: Path) -> dict:
-    """Select by the teacher's score, per language, without near-duplicates, balanced."""
+def select(config: SelectPairs, place: Path, engines: dict, raw: Path, pairs: Path, embedded: Path) -> dict:
+    """Select by the teacher's score, per language, without near-duplicates, balanced; write the data card."""
     from spark_jobs import select_pairs as job
-    from spark_jobs.session import spark_session
+    from spark_jobs.drop_samples import sample_drops, thumbnails, write_samples
+    from spark_jobs.session import is_short, spark_session
 
-    with spark_session("select_pairs", engines["spark_master"]) as spark:
+    short_job = is_short((embedded / "scores").glob("*.parquet"))
+    with spark_session("select_pairs", engines["spark_master"], short_job=short_job) as spark:
         scores = job.read_scores(spark, embedded)
         counts = job.count(scores)
         lowest = job.lowest_kept(scores, counts, config.drop_share) if config.drop_share else {}
@@ -56,16 +60,30 @@ def select(config: SelectPairs, place: Path, engines: dict, embedded: Path) -> d
             seed=config.seed,
         )
         facts = job.write_selection(rows, place)
+        samples = sample_drops(spark, {"select_pairs": place / "dropped.parquet"})
+    write_samples(place / SAMPLES, samples, thumbnails(embedded / "shards", samples))
     say("select_pairs", f"selected {facts['kept']} of {facts['input']}; dropped {facts['dropped']}")
     if not facts["kept"]:
         raise StepError("no pair was selected; the reasons are above, the thresholds in the recipe")
-    return {**facts, "thresholds": {lang: band.low for lang, band in bands.items()}}
+    facts["thresholds"] = {lang: band.low for lang, band in bands.items()}
+    records = {"raw": read_done(raw), "pairs": read_done(pairs), "embedded": read_done(embedded)}
+    write_card(place, build_card(records, facts, asdict(config)))
+    return facts
 
 
 @step_component()
-def select_pairs(config: dict, embedded: dsl.Input[dsl.Dataset], selection: dsl.Output[dsl.Dataset]):
+def select_pairs(
+    config: dict,
+    raw: dsl.Input[dsl.Dataset],
+    pairs: dsl.Input[dsl.Dataset],
+    embedded: dsl.Input[dsl.Dataset],
+    selection: dsl.Output[dsl.Dataset],
+):
     """Select pairs by the teacher's score with Spark."""
     from components.select_pairs import SelectPairs, select
     from components.step import run_step
 
-    run_step("select_pairs", select, SelectPairs, config, {"embedded": embedded}, selection)
+    inputs = {"raw": raw, "pairs": pairs, "embedded": embedded}
+    # Of the steps before the vectors, the data card wants the records alone.
+    only = {"raw": (), "pairs": ()}
+    run_step("select_pairs", select, SelectPairs, config, inputs, selection, only=only)

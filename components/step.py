@@ -97,7 +97,9 @@ def run_step(
                 settings = build(config_class, values)
                 work = functools.partial(function, settings, folder, engines, **paths)
                 # Whoever held the folder until now may have done the work.
-                record = read_record(place, endpoint) or finish(_run(name, work))
+                record = read_record(place, endpoint) or finish(
+                    {**_run(name, work), "values": config["values"]}
+                )
     output.uri = place
     output.metadata.update({**record, "reused": reused})
 

@@ -53,12 +53,14 @@ class UrlList:
 
     Where two lists have a caption of one language for one URL, the list that comes first in the recipe wins.
     `name` stands for the list in reports; by default it is the last part of the path that is no pattern.
+    `licence` is what the data card repeats of the list's terms.
     `content` is the files' fingerprint, filled in when the recipe is resolved.
     """
 
     path: str
     layout: Layout | str = "zh-en"
     name: str = ""
+    licence: str = ""
     content: str = ""
 
     def __post_init__(self):
@@ -108,7 +110,7 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
     from components.list_files import look_at
     from spark_jobs.merge_lists import merge_lists
     from spark_jobs.rules import caption_reason
-    from spark_jobs.session import spark_session
+    from spark_jobs.session import is_short, spark_session
     from spark_jobs.url_lists import UnreadableFile
 
     if not config.lists:
@@ -116,8 +118,9 @@ def _merge(config: "DownloadPairs", place: Path, master: str) -> dict:
     lists = [look_at(source) for source in config.lists]
     names = list_names(config.lists)
     limits = {"zh": config.zh, "en": config.en}
+    short_job = is_short(Path(file) for parts in lists for part in parts for file in part.files)
     try:
-        with spark_session("url_lists", master) as spark:
+        with spark_session("url_lists", master, short_job=short_job) as spark:
             facts = merge_lists(spark, lists, names, lambda lang: caption_reason(lang, limits[lang]), place)
     except UnreadableFile as error:
         raise StepError(f"cannot read the URL list {error}") from error

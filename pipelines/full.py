@@ -66,7 +66,8 @@ def dcclip_full(
         "4 Embed pairs",
     ).outputs["embedded"]
     selection = place_task(
-        select_pairs(config=configs.outputs["select_pairs"], embedded=embedded), "5 Select pairs"
+        select_pairs(config=configs.outputs["select_pairs"], raw=raw, pairs=pairs, embedded=embedded),
+        "5 Select pairs",
     ).outputs["selection"]
     distilled = place_task(
         distill_student(config=configs.outputs["distill_student"], embedded=embedded, selection=selection),

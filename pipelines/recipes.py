@@ -51,7 +51,7 @@ IMAGE_TOWER = Phase(
     towers=("image",),
     data="pairs",
     terms={"image_feature": 1.0, "image_affinity": 1.0, "image_contrastive": 0.2},
-    num_steps=320,
+    num_steps=400,
     batch_size=64,
     learning_rate=2e-3,
     weight_decay=0.05,
@@ -62,7 +62,7 @@ TEXT_TOWER = Phase(
     towers=("text",),
     data="texts",
     terms={"text_feature": 1.0, "text_affinity": 1.0},
-    num_steps=450,
+    num_steps=600,
     batch_size=256,
     learning_rate=7e-4,
 )

@@ -146,12 +146,15 @@ def resolve(recipe: Recipe, root: str, engines: dict[str, str]) -> dict[str, dic
 
 
 def _locate(value: Any, root: str, endpoint: str) -> Any:
-    """Paths made absolute, and the content of what they name put beside them."""
+    """Paths made absolute, and the content of what they name put beside them.
+
+    What is None is left out, for KFP has no word for it; everywhere it is the default.
+    """
     if isinstance(value, (list, tuple)):
         return [_locate(item, root, endpoint) for item in value]
     if not isinstance(value, dict):
         return value
-    located = {key: _locate(item, root, endpoint) for key, item in value.items()}
+    located = {key: _locate(item, root, endpoint) for key, item in value.items() if item is not None}
     for field in PATH_FIELDS:
         if field in located and "content" in located:
             path = below(root, located[field])

@@ -39,16 +39,6 @@ def sample_drops(spark: SparkSession, tables: dict[str, Path], per_reason: int =
     return sorted(found, key=lambda row: [str(row[name]) for name in COLUMNS])
 
 
-def with_captions(spark: SparkSession, samples: list[dict], kept: Path) -> list[dict]:
-    """The samples, those dropped after `kept` was written with the URL and captions that they have there."""
-    keys = [row["key"] for row in samples if row["url"] is None and row["key"]]
-    if not keys:
-        return samples
-    found = spark.read.parquet(str(kept)).where(F.col("key").isin(keys)).select("key", "url", "zh", "en")
-    known = {row["key"]: row.asDict() for row in found.collect()}
-    return [row | known.get(row["key"], {}) if row["url"] is None else row for row in samples]
-
-
 def _rows(dropped: DataFrame, step: str) -> DataFrame:
     given = {name: F.col(name).cast("string") for name in COLUMNS if name in dropped.columns}
     given |= {name: F.substring(given[name], 1, MAX_CHARS) for name in LANGUAGES if name in given}

@@ -47,6 +47,7 @@ def java_options(short_job: bool, archive_to: Path | None) -> str:
 def spark_session(
     name: str,
     master: str,
+    *,
     environment: Mapping[str, str] = MappingProxyType({}),
     short_job: bool = False,
     archive_to: Path | None = None,

@@ -9,21 +9,62 @@ from pathlib import Path
 from infra.store import write_json
 from training.report import DropSample, DropSheet
 
+SAMPLES = "samples"
 UNKNOWN_LICENCE = "not stated"
 
 
-def build_card(sources: list[dict], steps: list[dict], thresholds: dict, teacher: str) -> dict:
+def build_card(records: dict[str, dict], selected: dict, selection: dict) -> dict:
     """The card as JSON has it.
 
     Args:
-        sources: per list its `path`, `lang`, `licence`, and `rows` when they were counted.
-        steps: in order, each with `step`, `input`, `kept`, `dropped` (reason to count) and `captions` per
-            language where the step counts them.
-        thresholds: per step what its recipe says, and what percentiles came to.
-        teacher: what gave the vectors and scores.
+        records: of the steps `raw`, `pairs` and `embedded`, as they are in `done.json`.
+        selected: the facts of select_pairs, and `selection`, its values in the recipe.
     """
-    sources = [{**source, "licence": source.get("licence") or UNKNOWN_LICENCE} for source in sources]
-    return {"sources": sources, "steps": steps, "thresholds": thresholds, "teacher": teacher}
+    crawl, judged, embedded = (records[name]["facts"] for name in ("raw", "pairs", "embedded"))
+    values = {name: records[name].get("values", {}) for name in ("raw", "pairs")}
+    return {
+        "sources": _sources(values["raw"].get("lists", []), crawl["lists"]),
+        "steps": [
+            _step("url_lists", crawl["rows"], crawl["urls"], crawl),
+            _step(
+                "download_pairs",
+                crawl["urls"],
+                crawl["crawl"]["downloaded"],
+                {"dropped": crawl["crawl"]["failures"]},
+            ),
+            _step("filter_pairs", judged["input"], judged["kept"], judged),
+            _step("embed_pairs", judged["kept"], embedded["pairs"], embedded),
+            _step("select_pairs", selected["input"], selected["kept"], selected),
+        ],
+        "thresholds": {
+            "download_pairs": {name: values["raw"].get(name) for name in ("zh", "en")},
+            "filter_pairs": values["pairs"],
+            "select_pairs": {**selection, "lowest_score": selected["thresholds"]},
+        },
+    }
+
+
+def _sources(lists: list[dict], rows: dict[str, int]) -> list[dict]:
+    """What the recipe says of each list, and how many rows it has; both are in the recipe's order."""
+    return [
+        {
+            "list": name,
+            "path": source["path"],
+            "licence": source.get("licence") or UNKNOWN_LICENCE,
+            "rows": count,
+        }
+        for source, (name, count) in zip(lists, rows.items(), strict=True)
+    ]
+
+
+def _step(name: str, num_in: int, num_kept: int, facts: dict) -> dict:
+    return {
+        "step": name,
+        "input": num_in,
+        "kept": num_kept,
+        "dropped": facts["dropped"],
+        "captions": facts.get("captions", {}),
+    }
 
 
 def write_card(folder: Path, card: dict) -> None:
@@ -31,9 +72,8 @@ def write_card(folder: Path, card: dict) -> None:
     write_json(folder / "data_card.json", card)
     parts = [
         "# Data card",
-        f"Vectors and scores are those of {card['teacher']}.",
         "## Sources",
-        _table(["list", "language", "licence", "rows"], map(_source_row, card["sources"])),
+        _table(["list", "path", "licence", "rows"], map(_source_row, card["sources"])),
         "## Steps",
         _table(["step", "in", "kept", "Chinese captions", "English captions"], map(_step_row, card["steps"])),
         "## Dropped",
@@ -45,12 +85,12 @@ def write_card(folder: Path, card: dict) -> None:
 
 
 def _source_row(source: dict) -> list:
-    return [source["path"], source["lang"], source["licence"], source.get("rows", "")]
+    return [source["list"], source["path"], source["licence"], source["rows"]]
 
 
 def _step_row(step: dict) -> list:
-    captions = step.get("captions", {})
-    return [step["step"], step["input"], step["kept"], captions.get("zh", ""), captions.get("en", "")]
+    captions = [step["captions"].get(lang, "") for lang in ("zh", "en")]
+    return [step["step"], step["input"], step["kept"], *captions]
 
 
 def _drop_rows(steps: list[dict]) -> list[list]:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from infra.store import read_json
 from training import zero_shot
+from training.data_card import SAMPLES, drop_sheets
 from training.job import STUDENT, read_curve
-from training.report import Example, FunnelStage, ReportContent
+from training.report import DropSheet, Example, FunnelStage, ReportContent
 from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
 
@@ -81,15 +83,24 @@ def gather_report(
         },
         examples=examples,
         attributions=list(attributions),
+        drops=[*_drops(steps["pairs"]), *_drops(steps["selection"])],
     )
 
 
+def _drops(step: Path) -> list[DropSheet]:
+    """What a step kept of the rows it dropped, to look at."""
+    folder = step / SAMPLES
+    return drop_sheets(read_json(folder / "samples.json"), folder)
+
+
 def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
-    captions = facts["selection"]["captions"]
+    captions, crawl = facts["selection"]["captions"], facts["raw"]["crawl"]
     return {
         "Teacher": facts["teacher"]["described"],
         "Student parameters": f"{results['student']['parameters'] / 1e6:.1f} million",
         "Student file": f"{results['student']['megabytes']:.1f} MB",
+        "Crawl": f"{crawl['downloaded']:,} images of {crawl['urls']:,} URLs ({crawl['success_rate']:.1%}), "
+        f"{crawl['images_per_second']:,.0f} a second",
         "Training pairs": f"{facts['selection']['kept']:,}",
         "Captions": f"{captions['zh']:,} Chinese, {captions['en']:,} English",
     }

@@ -102,9 +102,9 @@ def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
 
 
 def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of rows whose class is among the k best; a tie counts against the class."""
+    """Share of rows whose class is among the k best; a tie counts against the class, and so does NaN."""
     own = scores[np.arange(len(labels)), labels][:, None]
-    better = (scores >= own).sum(axis=1) - 1
+    better = (~(scores < own)).sum(axis=1) - 1
     return float((better < k).mean())
 
 
