@@ -8,7 +8,7 @@ ROOT ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test compile lint clean
+.PHONY: help install run smoke test bench-data ablation compile lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,6 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt torch
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@$(VENV)/bin/python -m spark_jobs.class_archive || echo "Spark will start a little later: no archive of its classes"
 	@touch $@
 
 run: $(READY) ## Run the whole pipeline on the demo corpus (about 9 minutes on 2 cores)
@@ -32,6 +33,12 @@ smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 
 test: $(READY) ## Run the tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
+
+bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
+	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
+
+ablation: $(READY) ## Train each technique on a finished run and compare (hours; ARGS="--steps 0.25" is a quarter)
+	@MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 $(DCCLIP) ablation --root $(ROOT) $(ARGS)
 
 compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
 	@$(DCCLIP) compile --output dist/dcclip-full.yaml

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from spark_jobs.drop_samples import sample_drops, thumbnails, with_captions, write_samples
+from spark_jobs.drop_samples import sample_drops, thumbnails, write_samples
 from training.shards import write_shard
 
 
@@ -35,16 +35,13 @@ def tables(tmp_path) -> dict:
     }
 
 
-def test_a_few_of_each_reason_with_what_is_known(spark, tables, tmp_path):
+def test_a_few_of_each_reason_with_what_is_known(spark, tables):
     rows = sample_drops(spark, tables, per_reason=3)
     assert [(row["step"], row["reason"]) for row in rows] == [("download_pairs", "zh_too_long")] * 3 + [
         ("select_pairs", "low_teacher_score")
     ] * 2
     assert {len(row["zh"]) for row in rows[:3]} == {200}
     assert rows[0]["key"] is None
-    kept = table(tmp_path / "kept", [{"key": "00001", "url": "http://b", "zh": "红", "en": "red"}])
-    filled = with_captions(spark, rows, kept)
-    assert [(row["url"], row["en"]) for row in filled[3:]] == [("http://b", "red"), (None, None)]
 
 
 def test_no_table_no_samples(spark, tmp_path):

@@ -2,26 +2,46 @@
 
 import json
 
+import pytest
+
 from training.data_card import build_card, drop_sheets, write_card
 
-CARD = build_card(
-    sources=[
-        {"path": "lists/a|b.csv", "lang": "zh", "licence": "CC BY 4.0", "rows": 1200},
-        {"path": "lists/c.tsv", "lang": "en", "licence": ""},
-    ],
-    steps=[
-        {"step": "filter_pairs", "input": 1500, "kept": 1000, "dropped": {"zh_too_short": 500}},
-        {
-            "step": "select_pairs",
-            "input": 1000,
-            "kept": 900,
-            "dropped": {},
-            "captions": {"zh": 800, "en": 850},
+RECORDS = {
+    "raw": {
+        "values": {
+            "lists": [
+                {"path": "lists/a|b.csv", "licence": "CC BY 4.0"},
+                {"path": "lists/c.tsv", "licence": ""},
+            ],
+            "zh": {"min_chars": 1},
         },
-    ],
-    thresholds={"filter_pairs": {"zh": {"min_chars": 2}, "min_side": 32}},
-    teacher="a toy",
-)
+        "facts": {
+            "lists": {"ab": 1_200, "c": 800},
+            "rows": 2_000,
+            "urls": 1_500,
+            "dropped": {"bad_url": 500},
+            "captions": {"zh": 900, "en": 700},
+            "crawl": {"downloaded": 1_400, "failures": {"http_error": 100}},
+        },
+    },
+    "pairs": {
+        "values": {"zh": {"max_chars": 50}},
+        "facts": {"input": 1_500, "kept": 1_000, "dropped": {"http_error": 100, "zh_too_short": 400}},
+    },
+    "embedded": {"facts": {"pairs": 999, "dropped": {"unreadable_image": 1}}},
+}
+SELECTED = {
+    "input": 1_000,
+    "kept": 900,
+    "dropped": {"low_teacher_score": 99},
+    "captions": {"zh": 800, "en": 7},
+    "thresholds": {"zh": 0.25, "en": None},
+}
+
+
+@pytest.fixture
+def card() -> dict:
+    return build_card(RECORDS, SELECTED, {"drop_share": 0.1})
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -33,15 +53,23 @@ def rows_of(text: str) -> list[list[str]]:
     ]
 
 
-def test_people_and_programs_read_the_same_figures(tmp_path):
-    write_card(tmp_path, CARD)
-    assert json.loads((tmp_path / "data_card.json").read_text()) == CARD
+def test_people_and_programs_read_the_same_figures(card, tmp_path):
+    write_card(tmp_path, card)
+    assert json.loads((tmp_path / "data_card.json").read_text()) == card
     rows = rows_of((tmp_path / "data_card.md").read_text())
-    assert ["lists/a¦b.csv", "zh", "CC BY 4.0", "1,200"] in rows
-    assert ["lists/c.tsv", "en", "not stated", ""] in rows
-    assert ["filter_pairs", "zh_too_short", "500"] in rows
-    assert ["select_pairs", "1,000", "900", "800", "850"] in rows
-    assert ["filter_pairs", "zh.min_chars", "2"] in rows
+    for row in (
+        ["ab", "lists/a¦b.csv", "CC BY 4.0", "1,200"],
+        ["c", "lists/c.tsv", "not stated", "800"],
+        ["url_lists", "2,000", "1,500", "900", "700"],
+        ["download_pairs", "1,500", "1,400", "", ""],
+        ["select_pairs", "1,000", "900", "800", "7"],
+        ["filter_pairs", "zh_too_short", "400"],
+        ["embed_pairs", "unreadable_image", "1"],
+        ["download_pairs", "zh.min_chars", "1"],
+        ["filter_pairs", "zh.max_chars", "50"],
+        ["select_pairs", "lowest_score.zh", "0.25"],
+    ):
+        assert row in rows
 
 
 def test_drops_become_sheets_by_step_and_reason(tmp_path):

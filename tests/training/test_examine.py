@@ -14,7 +14,13 @@ from training.report import FunnelStage, write_report
 from training.student import load_student
 
 FACTS = {
-    "raw": {"rows": 40, "urls": 30, "dropped": {"no_caption": 4}, "joined_by_url": 6},
+    "raw": {
+        "rows": 40,
+        "urls": 30,
+        "dropped": {"no_caption": 4},
+        "joined_by_url": 6,
+        "crawl": {"urls": 30, "downloaded": 27, "success_rate": 0.9, "images_per_second": 123.4},
+    },
     "pairs": {"input": 30, "kept": 24, "dropped": {"too_small": 5, "same_picture": 1}},
     "teacher": {"source": "lit:", "described": "three networks and a sentence encoder"},
     "selection": {
@@ -46,7 +52,18 @@ def steps(tmp_path) -> dict[str, Path]:
         (tmp_path / name).mkdir()
         point = {"phase": "p", "step": 0, "loss": loss, "learning_rate": 1e-3, "scale": 20.0}
         (tmp_path / name / "curve.jsonl").write_text(json.dumps(point) + "\n")
-    return {name: tmp_path / name for name in ("distilled", "student")}
+    for name, reason in (("pairs", "too_small"), ("selection", "low_teacher_score")):
+        row = {
+            "step": name,
+            "reason": reason,
+            "url": "http://a/b.png",
+            "zh": "红",
+            "en": None,
+            "picture": None,
+        }
+        (tmp_path / name / "samples").mkdir(parents=True)
+        (tmp_path / name / "samples" / "samples.json").write_text(json.dumps([row]))
+    return {name: tmp_path / name for name in ("distilled", "student", "pairs", "selection")}
 
 
 def test_examples_are_spread_over_the_exam(exam):

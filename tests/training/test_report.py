@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from training.report import (
+    DropSample,
+    DropSheet,
     Example,
     FunnelStage,
     ReportContent,
@@ -205,3 +208,17 @@ def test_percent():
         "29.0%",
         "100.0%",
     ]
+
+
+def test_dropped_rows_are_shown_and_their_captions_do_no_harm(tmp_path):
+    sample = DropSample(png("red"), {"zh": "红色", "en": SCRIPT}, ATTRIBUTE)
+    other = DropSample(None, {"zh": None, "en": "b"}, None)
+    sheets = [DropSheet("filter_pairs", "en_boilerplate", [sample, other])]
+    write_report(tmp_path / "report.html", replace(EMPTY, drops=sheets))
+    page = Page((tmp_path / "report.html").read_text())
+    assert "en boilerplate filter pairs" in page.text
+    assert SCRIPT in page.text
+    assert "红色" in page.text
+    assert "script" not in page.tags
+    (source,) = [value for name, value in page.attributes if name == "src"]
+    assert source.startswith("data:image/jpeg;base64,")

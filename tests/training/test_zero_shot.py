@@ -119,3 +119,7 @@ def test_a_student_sits_the_exam(exam_folder):
     assert encoder.width == WIDTH
     assert all(np.abs(rows).max() <= 1 + 1e-5 for rows in scores.values())
     assert scores["en"][0] == pytest.approx(scores["en"][6], abs=1e-6)
+
+
+def test_nan_is_no_hit():
+    assert zero_shot.top_k_accuracy(np.full((3, 4), np.nan), np.zeros(3, int), 1) == 0
