@@ -50,7 +50,7 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
         (place / folder).mkdir(exist_ok=True)
     items = shard_items(pairs, raw, place)
     for source in config.texts:
-        items += text_items(source.lang, source.path, place)
+        items += text_items(source.lang, source.path, place, source.content)
     counts = dict.fromkeys(COUNTS, 0)
     arguments = {
         "teacher": str(teacher),

@@ -44,15 +44,20 @@ def shard_items(pairs: Path, raw: Path, place: Path) -> list[dict]:
     return [{"kind": "shard", "name": name, **folders} for name in names]
 
 
-def text_items(lang: str, path: str, place: Path, texts_per_item: int = 2_000) -> list[dict]:
-    """One item a run of lines of a text list."""
+def text_items(
+    lang: str, path: str, place: Path, content: str = "", texts_per_item: int = 2_000
+) -> list[dict]:
+    """One item a run of lines of a text list, named by the list's fingerprint `content` where there is one.
+
+    A copy from object storage may lie elsewhere when the step resumes.
+    """
     lines = [line.strip() for line in Path(path).read_text().splitlines()]
     texts = [line for line in lines if line]
     starts = range(0, len(texts), texts_per_item)
     return [
         {
             "kind": "texts",
-            "name": f"{lang}-{Path(path).stem}-{identity(path)}-{number:05d}",
+            "name": f"{lang}-{Path(path).stem}-{identity(content or path)}-{number:05d}",
             "lang": lang,
             "texts": texts[start : start + texts_per_item],
             "place": str(place),
