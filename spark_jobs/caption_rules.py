@@ -31,7 +31,7 @@ HAN = (
 )
 WORD = rf"[{HAN}]|[\p{{L}}\p{{M}}\p{{N}}&&[^{HAN}]]++"
 KANA_OR_HANGUL = (
-    r"[\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uffdc\u1100-\u11ff\u3131-\u318e"
+    r"[\u3041-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uffdc\u1100-\u11ff\u3131-\u318e"
     r"\uac00-\ud7a3]"
 )
 # Cyrillic and all that follows it, but for extensions of Latin and Greek, symbols and punctuation.
