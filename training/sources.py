@@ -46,7 +46,7 @@ class DataSources:
         return PairStream(Stream(units, load, rank=rank, world=world, seed=seed), self.pictures)
 
     def texts(self, caption_share: float, seed: int, rank: int = 0, world: int = 1) -> TextStream:
-        """Texts without images, and `caption_share` captions; all are captions where there is nothing else."""
+        """Texts without images, and `caption_share` captions; only captions where nothing else is."""
 
         def stream(counts: dict[str, int], load) -> Stream | None:
             if not any(counts.values()):
