@@ -25,18 +25,20 @@ class DistillStudent:
 
 def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, selection: Path) -> dict:
     """Train the tokenizer, then the student, and write it to `place/student`."""
-    from training.data import read_selection, training_texts
+    from training.embedded import Embedded
     from training.job import TrainingJob
     from training.run import train_student
+    from training.selection import Selection
 
-    shape = config.student
-    tokenizer = _make_tokenizer(training_texts(embedded, read_selection(selection)), shape, place)
+    shape, width = config.student, read_json(embedded / "embedded.json")["width"]
+    texts = Embedded(embedded, Selection(selection), width).training_texts()
+    tokenizer = _make_tokenizer(texts, shape, place)
     job = TrainingJob(
         step="distill_student",
         embedded=embedded,
         selection=selection,
         place=place,
-        width=read_json(embedded / "embedded.json")["width"],
+        width=width,
         phases=config.phases,
         shape=shape,
         tokenizer=place / "tokenizer",

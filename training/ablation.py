@@ -8,6 +8,7 @@ Phases that variants have in common are trained once a seed. A variant that is d
 so an interrupted table goes on where it was.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,11 +20,12 @@ from tqdm import tqdm
 
 from infra.code_version import code_version
 from infra.store import DONE, fingerprint, identity, read_json, write_json
-from training import data, zero_shot
+from training import zero_shot
 from training.batches import BatchSource
 from training.job import TrainingJob
 from training.loop import PhaseRun
 from training.settings import Phase, StudentShape
+from training.sources import DataSources
 from training.student import Student, build_student
 from training.tokenizer import load_tokenizer
 from training.variants import BASELINE, Variant
@@ -75,9 +77,9 @@ class Laboratory:
         self.sources, self.place, self.bar = sources, place, bar
         self.width = read_json(sources.embedded / "embedded.json")["width"]
         self.tokenizer = load_tokenizer(sources.tokenizer)
-        selection = data.read_selection(sources.selection)
-        self.pairs = data.read_pairs(sources.embedded, selection, shape.image_size, self.width)
-        self.texts = data.read_texts(sources.embedded, self.pairs, self.width)
+        folders = sources.embedded, sources.selection
+        num_decoders = os.cpu_count() or 1
+        self.data = DataSources(*folders, self.width, shape.image_size, num_decoders=num_decoders)
         self.exam = zero_shot.read_exam(sources.exam)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.states: dict[str, dict] = {}
@@ -113,7 +115,7 @@ class Laboratory:
         own_seed = seed * 1_009 + (len(phases) - 1) * 101
         start = time.monotonic()
         run = PhaseRun(phase, student.model, own_seed)
-        batches = BatchSource(phase, self.pairs, self.texts, self.tokenizer, own_seed, world=1)
+        batches = BatchSource(phase, self.data, self.tokenizer, own_seed)
         for step in range(phase.num_steps):
             torch.manual_seed(own_seed * 1_000_003 + step)
             run.take_step(on_device(batches(step), self.device))

@@ -55,6 +55,12 @@ def _matching_layers(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module
     ]
 
 
+def token_texts(student: Student) -> dict[int, str]:
+    """What each token of the student stands for, by its number."""
+    vocabulary = student.tokenizer.get_vocab()
+    return {number: token.removeprefix("##") for token, number in vocabulary.items()}
+
+
 @torch.no_grad()
 def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> int:
     """Start token embeddings from the teacher's vectors of texts; returns how many tokens had one.
@@ -62,13 +68,12 @@ def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> 
     Without any, nothing is changed. The text tower must not be wider than the teacher.
 
     Args:
-        known: the teacher's unit vectors (width,) by lower-case text. Only stored texts are asked for, so a
+        known: the teacher's unit vectors (width,) by lower-case text, also of texts that are no tokens: from
+            all of them come the directions that are kept. Only stored texts are asked for, so a
             word that training must not see gives no token a meaning.
     """
     text_model, projection = student.model.text_model, student.model.text_projection
-    vocabulary = student.tokenizer.get_vocab()
-    tokens = {number: token.removeprefix("##") for token, number in vocabulary.items()}
-    tokens = {number: text for number, text in tokens.items() if text in known}
+    tokens = {number: text for number, text in token_texts(student).items() if text in known}
     if not tokens:
         return 0
     vectors = torch.from_numpy(np.stack(list(known.values())))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 from webdataset.handlers import ignore_and_continue
-from webdataset.tariterators import group_by_keys
+from webdataset.tariterators import base_plus_ext, group_by_keys
 
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
@@ -26,28 +26,35 @@ Image.MAX_IMAGE_PIXELS = 64_000_000
 MAX_MEMBER_BYTES = 64 * 2**20
 
 
-def read_shard(path: Path) -> Iterator[dict]:
+def read_shard(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
     """Samples as dicts of bytes, with their key under `__key__`; members that are too large are left out.
+
+    Of members whose name is not `wanted` the bytes are passed over.
 
     Raises:
         tarfile.ReadError: the tar is broken, after the samples before the break.
     """
-    yield from group_by_keys(_members(path), handler=ignore_and_continue)
+    yield from group_by_keys(_members(path, wanted), handler=ignore_and_continue)
 
 
-def _members(path: Path) -> Iterator[dict]:
+def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[dict]:
     # Plain tars only: a compressed one can swell without end.
     with tarfile.open(path, "r:") as tar:
         for member in tar:
-            if member.isreg() and member.size <= MAX_MEMBER_BYTES:
+            if member.isreg() and member.size <= MAX_MEMBER_BYTES and wanted(member.name):
                 content = tar.extractfile(member).read()
                 yield {"fname": member.name, "data": content, "__url__": str(path)}
 
 
-def read_unbroken(path: Path) -> Iterator[dict]:
-    """The samples of a shard up to where its tar is broken, if it is."""
+def read_unbroken(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
+    """As `read_shard`, up to where the tar is broken, if it is."""
     with contextlib.suppress(tarfile.ReadError):
-        yield from read_shard(path)
+        yield from read_shard(path, wanted)
+
+
+def key_of(name: str) -> str | None:
+    """The key of the sample that a member of this name belongs to."""
+    return base_plus_ext(name)[0]
 
 
 def image_of(sample: dict) -> Image.Image:
@@ -60,7 +67,16 @@ def image_of(sample: dict) -> Image.Image:
     name = next((name for name in IMAGE_TYPES if name in sample), None)
     if name is None:
         raise KeyError(f"sample {sample.get('__key__')} has no image")
-    picture = Image.open(io.BytesIO(sample[name]))
+    return decode(sample[name])
+
+
+def decode(content: bytes) -> Image.Image:
+    """An image file's picture, RGB.
+
+    Raises:
+        Image.DecompressionBombError: it has more pixels than `Image.MAX_IMAGE_PIXELS`.
+    """
+    picture = Image.open(io.BytesIO(content))
     # Pillow itself refuses only from twice the limit on.
     if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels are too many")
@@ -69,8 +85,14 @@ def image_of(sample: dict) -> Image.Image:
 
 def image_or_none(sample: dict) -> Image.Image | None:
     """The sample's picture, None where it has none that can be decoded."""
+    name = next((name for name in IMAGE_TYPES if name in sample), None)
+    return decode_or_none(sample[name]) if name else None
+
+
+def decode_or_none(content: bytes) -> Image.Image | None:
+    """An image file's picture, None where it cannot be decoded."""
     try:
-        return image_of(sample)
+        return decode(content)
     # Decoders raise errors of almost every kind on broken input.
     except Exception:
         return None

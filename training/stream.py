@@ -6,7 +6,7 @@ it, while a thread reads the next one. So memory holds two windows or three, the
 rank and place alone, and a resumed run goes on at any place without reading what came before it. Workers go
 round their own units: one with fewer rows begins its next epoch earlier, and nobody waits.
 
-Left out on purpose: what a row is. `load(unit)` gives the rows of a unit, and says what it could not read.
+Left out on purpose: what a row is. `load(unit)` gives the rows of a unit that can be read.
 """
 
 import itertools
@@ -81,6 +81,7 @@ class Stream:
         self.units, self.load, self.window = units, load, window
         # Fewer units than workers: two workers then share one, in different orders.
         self.rank, self.world, self.seed = rank, min(world, len(units)), seed
+        self._missing: dict[Unit, int] = {}
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="windows")
         self._start_over()
 
@@ -97,6 +98,17 @@ class Stream:
         while not self._loaded or self._loaded[-1].end < first + number:
             self._load_next(first)
         return [self._window_of(place).row(place) for place in range(first, first + number)]
+
+    def at_hand(self, first: int, number: int) -> list:
+        """All rows of the windows that this stretch of the sequence lies in: a function of the stretch."""
+        self.rows(first, number)
+        windows = [window for window in self._loaded if window.first < first + number]
+        return [row for window in windows for row in window.rows]
+
+    @property
+    def num_missing(self) -> int:
+        """Rows that were expected and not there, of the units read so far; each counts once."""
+        return sum(self._missing.values())
 
     def _window_of(self, place: int) -> _Window:
         return next(window for window in self._loaded if place < window.end)
@@ -116,7 +128,12 @@ class Stream:
         return _Window(first, rows, _permutation(_expected(units), order_seed))
 
     def _read(self, units: list[Unit]) -> list:
-        return [row for unit in units for row in self.load(unit)]
+        return [row for unit in units for row in self._load(unit)]
+
+    def _load(self, unit: Unit) -> list:
+        rows = self.load(unit)
+        self._missing[unit] = unit.num_rows - len(rows)
+        return rows
 
     def _stand_in(self, first: int) -> list:
         """Rows in place of those of a window of which nothing could be read: the next window's that could.

@@ -1,4 +1,4 @@
-"""What one training worker does: open the student and its share of the data, run the phases, save.
+"""What one training worker does: open the student and its part of the data, run the phases, save.
 
 Called by Ray Train (training/ray_edge.py) on every worker; rank 0 also writes the loss curve, checkpoints
 and the student. A checkpoint is model, optimizer and step; with the data order a function of the step, a
@@ -6,6 +6,7 @@ resumed run goes on as if nothing had happened.
 """
 
 import itertools
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -14,15 +15,17 @@ import torch
 
 from infra.console import say
 from infra.store import write_json
-from training import data
 from training.batches import BatchSource
 from training.checkpoints import newest_whole, write_checkpoint
-from training.inherit import inherit_image_tower, inherit_token_embeddings
+from training.embedded import Embedded
+from training.inherit import inherit_image_tower, inherit_token_embeddings, token_texts
 from training.job import STUDENT, SUMMARY, TrainingJob
 from training.loop import PhaseRun
 from training.prefetch import Prefetched
 from training.progress import progress
 from training.ray_edge import Session
+from training.selection import Selection
+from training.sources import DataSources
 from training.student import Student, build_student, load_student
 from training.tokenizer import load_tokenizer
 from training.tracking import LiveCurve
@@ -35,17 +38,18 @@ def train(job: TrainingJob, session: Session) -> None:
     student = open_student(job)
     student.model.to(session.device)
     live = open_curve(job) if session.rank == 0 else None
-    sources = read_sources(job, student, session)
+    sources = open_sources(job, student, session)
     state = restored_state(job, session)
     names = [phase.name for phase in job.phases]
     first = names.index(state["phase"]) if state else 0
     for number, phase in itertools.islice(enumerate(job.phases), first, None):
-        seed = job.seed * 1_009 + number * 101 + session.rank
-        run = PhaseRun(phase, student.model, seed)
+        seed = job.seed * 1_009 + number * 101
+        run = PhaseRun(phase, student.model, seed + session.rank)
         if state and state["phase"] == phase.name:
             run.restore(state)
-        batches = BatchSource(phase, *sources, student.tokenizer, seed, session.world)
+        batches = BatchSource(phase, sources, student.tokenizer, seed, session.rank, session.world)
         run_phase(run, batches, job, session, live)
+        tell_unreadable(phase.name, batches.num_unreadable, job, session)
         run.close()
     if live:
         live.close()
@@ -59,12 +63,20 @@ def open_curve(job: TrainingJob) -> LiveCurve:
     return LiveCurve(job.mlflow_uri, job.mlflow_artifacts, f"{job.step}-{job.place.name}", job.place)
 
 
-def read_sources(job: TrainingJob, student: Student, session: Session) -> tuple[data.Pairs, data.Texts]:
-    """This worker's share of pairs and texts."""
+def open_sources(job: TrainingJob, student: Student, session: Session) -> DataSources:
+    """The data, with a worker's share of the cores to decode pictures."""
     side = student.image_processor.size["height"]
-    selection = data.read_selection(job.selection)
-    pairs = data.read_pairs(job.embedded, selection, side, job.width, session.rank, session.world)
-    return pairs, data.read_texts(job.embedded, pairs, job.width, session.rank, session.world)
+    num_decoders = max(1, (os.cpu_count() or 1) // session.world)
+    return DataSources(job.embedded, job.selection, job.width, side, num_decoders=num_decoders)
+
+
+def tell_unreadable(phase: str, number: int, job: TrainingJob, session: Session) -> None:
+    """Say how many rows all workers together could not read, if any."""
+    total = torch.tensor(number, device=session.device)
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(total)
+    if total and session.rank == 0:
+        say(job.step, f"{phase}: {int(total)} rows could not be read, others stood in for them")
 
 
 def restored_state(job: TrainingJob, session: Session) -> dict | None:
@@ -92,7 +104,9 @@ def inherit(student: Student, job: TrainingJob) -> None:
     if job.shape.inherit_image:
         inherit_image_tower(student, job.shape.inherit_image)
     if job.shape.inherit_text:
-        inherit_token_embeddings(student, data.known_vectors(job.embedded, job.width))
+        embedded = Embedded(job.embedded, Selection(job.selection), job.width)
+        known = embedded.known_vectors(set(token_texts(student).values()))
+        inherit_token_embeddings(student, known)
 
 
 def run_phase(

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
-from toy_training import SIDE, WIDTH, tiny_student
+from toy_training import SIDE, WIDTH, all_pairs, shown, sources_of, tiny_student
 
 from training import data
 from training.batches import BatchSource
@@ -39,20 +39,10 @@ CONTRAST = Phase("contrast", ("image", "text"), "pairs", {"contrastive": 1.0}, 2
 FEATURES = replace(CONTRAST, name="features", terms={"image_feature": 1.0, "text_feature": 1.0})
 
 
-@pytest.fixture(scope="module")
-def pairs(corpus) -> data.Pairs:
-    return data.read_pairs(corpus.embedded, data.read_selection(corpus.selection), SIDE, WIDTH)
-
-
-@pytest.fixture(scope="module")
-def texts(corpus, pairs) -> data.Texts:
-    return data.read_texts(corpus.embedded, pairs, WIDTH)
-
-
 @pytest.fixture
-def source(pairs, texts):
+def source(corpus):
     def make(phase: Phase, world: int = 1) -> BatchSource:
-        return BatchSource(phase, pairs, texts, tiny_student().tokenizer, seed=0, world=world)
+        return BatchSource(phase, sources_of(corpus), tiny_student().tokenizer, seed=0, world=world)
 
     return make
 
@@ -195,11 +185,12 @@ def one_of_two(rank: int, folder, batches: list[dict]) -> None:
 
 
 @pytest.fixture(scope="module")
-def batch_parts(pairs) -> list[dict]:
+def batch_parts(corpus) -> list[dict]:
     """Two halves of a batch, and the whole."""
-    rows = (torch.arange(4), torch.arange(4, 8), torch.arange(8))
-    tokenizer = tiny_student().tokenizer
-    return [data.pair_batch(pairs, part, tokenizer, CONTRAST.towers) for part in rows]
+    sources, tokenizer = sources_of(corpus), tiny_student().tokenizer
+    rows = all_pairs(sources)[:8]
+    parts = (rows[:4], rows[4:], rows)
+    return [data.pair_batch(shown(sources, part), tokenizer, CONTRAST.towers) for part in parts]
 
 
 @pytest.fixture(scope="module")

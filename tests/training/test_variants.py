@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from toy_training import TINY, WIDTH, tiny_student
+from toy_training import TINY, sources_of, tiny_student
 
 from pipelines.recipes import demo
-from training import data
 from training.batches import BatchSource
 from training.loop import PhaseRun
 from training.objectives import check_terms
@@ -60,16 +59,10 @@ def test_terms_are_left_out_and_added():
     assert plus(TEXT, affinity=0.5).terms == {**TEXT.terms, "affinity": 0.5}
 
 
-@pytest.fixture(scope="module")
-def pairs(corpus) -> data.Pairs:
-    return data.read_pairs(corpus.embedded, data.read_selection(corpus.selection), 32, WIDTH)
-
-
 @pytest.mark.parametrize("name", [name for name in TECHNIQUES if "maps" not in name])
-def test_the_loop_takes_a_variants_phases(name, pairs, corpus):
-    texts = data.read_texts(corpus.embedded, pairs, WIDTH)
+def test_the_loop_takes_a_variants_phases(name, corpus):
     for phase in TECHNIQUES[name].phases:
         student = tiny_student()
         run = PhaseRun(phase, student.model.train(), seed=0)
-        facts = run.take_step(BatchSource(phase, pairs, texts, student.tokenizer, 0, world=1)(0))
+        facts = run.take_step(BatchSource(phase, sources_of(corpus), student.tokenizer, 0)(0))
         assert facts["loss"] > 0

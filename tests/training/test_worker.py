@@ -7,8 +7,9 @@ import torch
 from toy_training import TINY, WIDTH, tiny_student
 
 from training.job import TrainingJob, announce, read_curve
+from training.ray_edge import Session
 from training.settings import Phase
-from training.worker import on_device, open_student
+from training.worker import on_device, open_student, tell_unreadable
 
 
 def job_at(place, **settings) -> TrainingJob:
@@ -40,6 +41,14 @@ def test_the_student_to_train_is_open_and_in_training_mode(tmp_path, start):
     expected = tiny_student().model.state_dict()
     assert student.model.training
     assert all(tensor.equal(expected[name]) for name, tensor in student.model.state_dict().items())
+
+
+@pytest.mark.parametrize(("number", "rank", "is_said"), [(3, 0, True), (0, 0, False), (3, 1, False)])
+def test_the_first_worker_says_what_could_not_be_read(tmp_path, capsys, number, rank, is_said):
+    session = Session(rank, 2, torch.device("cpu"), print, None)
+    tell_unreadable("a", number, job_at(tmp_path), session)
+    told = "[distill_student] a: 3 rows could not be read, others stood in for them\n"
+    assert capsys.readouterr().out == (told if is_said else "")
 
 
 def test_says_what_is_about_to_be_trained(tmp_path, capsys):

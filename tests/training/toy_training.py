@@ -14,8 +14,11 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from training import shards
+from training import data, shards
+from training.embedded import Pair
 from training.settings import StudentShape
+from training.sources import DataSources
+from training.stream import Unit
 from training.student import Student, build_student
 from training.tokenizer import train_tokenizer
 
@@ -159,11 +162,37 @@ def write_embedded(folder: Path, rows: list[dict]) -> None:
         write_table(folder / "texts" / f"{lang}-00000.parquet", table)
 
 
+def score_of(row: dict, lang: str) -> float | None:
+    """The toy teacher's cosine of a pair's picture and caption."""
+    if not row[lang]:
+        return None
+    image, text = ToyTeacher().embed_images([picture(row["colour"])]), ToyTeacher().embed_texts([row[lang]])
+    return float((image * text).sum())
+
+
+def sources_of(corpus, **options) -> DataSources:
+    """The corpus of conftest.py as a worker opens it."""
+    return DataSources(corpus.embedded, corpus.selection, WIDTH, SIDE, **options)
+
+
+def all_pairs(sources: DataSources) -> list[Pair]:
+    """Every selected pair in order of its key."""
+    units = [Unit(name, number) for name, number in sources.counts.pairs.items()]
+    return sorted((row for unit in units for row in sources.embedded.pairs(unit)), key=lambda row: row.key)
+
+
+def shown(sources: DataSources, rows: list[Pair]) -> data.Pairs:
+    """Pairs with their plain pictures."""
+    plain = [0] * len(rows)
+    return data.collate(rows, plain, WIDTH, torch.stack(sources.pictures.decode(rows, plain)))
+
+
 def write_selection(folder: Path, rows: list[dict], unused: tuple[tuple[str, str], ...] = ()) -> None:
     """A folder as select_pairs leaves it: every caption is used but the (key, language) in `unused`."""
     table = [
-        {"key": row["key"]}
+        {"key": row["key"], "shard": row["shard"]}
         | {f"use_{lang}": bool(row[lang]) and (row["key"], lang) not in unused for lang in LANGUAGES}
+        | {f"score_{lang}": score_of(row, lang) for lang in LANGUAGES}
         for row in rows
     ]
     write_table(folder / "selected.parquet", table)

@@ -10,17 +10,6 @@ import torch
 from torch import Tensor
 
 
-def window_rows(num_rows: int, window_size: int, window: int, seed: int) -> tuple[Tensor, torch.Generator]:
-    """(the rows of a window, the chance to go on with): shuffled epochs whose last rows are left out.
-
-    No row is in a window twice: as its own neighbour it would be the hardest of false negatives.
-    """
-    epoch, place = divmod(window, max(1, num_rows // window_size))
-    order = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-    chance = torch.Generator().manual_seed(seed * 1_000_003 + 500_009 + window)
-    return order[place * window_size :][:window_size], chance
-
-
 def chain(images: Tensor, texts: Tensor, start: int) -> Tensor:
     """An order of the pairs in which neighbours are similar, from `start` on."""
     left = torch.ones(len(images), dtype=torch.bool)

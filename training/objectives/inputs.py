@@ -14,10 +14,12 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
 from training import data
+from training.embedded import Embedded, Pair
 from training.objectives.code_mixing import learn_lexicon, mix
 from training.objectives.context import LANGUAGES
-from training.objectives.hard_negatives import group_rows, window_rows
-from training.objectives.noise_aware import noise_probability
+from training.objectives.hard_negatives import group_rows
+from training.objectives.noise_aware import Noise
+from training.pair_stream import PairStream
 from training.settings import Phase
 
 # Of an image's stored views the first is the picture as it is.
@@ -25,33 +27,45 @@ PLAIN_VIEW = 0
 
 
 class PairInputs:
-    """Rows and further inputs of a phase's steps on a worker's share of the pairs."""
+    """Rows and further inputs of a phase's steps on a worker's pairs."""
 
-    def __init__(self, phase: Phase, pairs: data.Pairs, tokenizer: PreTrainedTokenizerFast, seed: int):
+    def __init__(
+        self,
+        phase: Phase,
+        pairs: PairStream,
+        embedded: Embedded,
+        tokenizer: PreTrainedTokenizerFast,
+        seed: int,
+    ):
         self.phase, self.pairs, self.tokenizer, self.seed = phase, pairs, tokenizer, seed
-        self.noise = _noise(pairs) if "noise_aware_contrastive" in phase.terms else {}
-        captions = zip(pairs.captions["zh"], pairs.captions["en"], strict=True)
-        parallel = (both for both in captions if all(both))
-        self.lexicon = learn_lexicon(parallel, tokenizer) if phase.code_mix else None
+        self.width = embedded.width
+        self.noise = {}
+        if "noise_aware_contrastive" in phase.terms:
+            self.noise = {lang: Noise(torch.tensor(embedded.selection.scores(lang))) for lang in LANGUAGES}
+        # Of the first shards and thus the same for all workers, also after a restart.
+        self.lexicon = learn_lexicon(embedded.parallel_captions(), tokenizer) if phase.code_mix else None
         self._grouped = functools.lru_cache(maxsize=2)(self._group)
 
-    def rows(self, step: int, batch_size: int) -> Tensor:
+    def rows(self, step: int, batch_size: int) -> list[Pair]:
         """The rows of a step."""
-        window = min(self.phase.group_window, len(self.pairs) // batch_size)
+        window = min(self.phase.group_window, self.pairs.num_rows // batch_size)
         if window < 2:
-            return data.rows_of_step(len(self.pairs), batch_size, step, self.seed)
+            return self.pairs.rows(step * batch_size, batch_size)
         number, place = divmod(step, window)
         return self._grouped(number, window, batch_size)[place]
 
-    def _group(self, number: int, window: int, batch_size: int) -> tuple[Tensor, ...]:
-        rows, chance = window_rows(len(self.pairs), window * batch_size, number, self.seed)
-        texts = normalize(sum(self.pairs.text_vectors[lang][rows] for lang in LANGUAGES), dim=1)
-        batches = group_rows(self.pairs.image_vectors[rows, PLAIN_VIEW], texts, batch_size, chance)
-        return tuple(rows[batch] for batch in batches)
+    def _group(self, number: int, window: int, batch_size: int) -> list[list[Pair]]:
+        # No pair is in a window twice: as its own neighbour it would be the hardest of false negatives.
+        rows = self.pairs.distinct(number * window * batch_size, window * batch_size)
+        stored = data.collate(rows, [PLAIN_VIEW] * len(rows), self.width)
+        texts = normalize(sum(stored.text_vectors.values()), dim=1)
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + 500_009 + number)
+        batches = group_rows(stored.image_vectors, texts, batch_size, chance)
+        return [[rows[row] for row in batch.tolist()] for batch in batches]
 
-    def complete(self, batch: dict, rows: Tensor, step: int) -> dict:
+    def complete(self, batch: dict, rows: list[Pair], step: int) -> dict:
         """The batch with what the phase asks for: mixed captions, noise."""
-        added = {f"{lang}_noise": values[rows] for lang, values in self.noise.items()}
+        added = {f"{lang}_noise": _noise(noise, rows, lang) for lang, noise in self.noise.items()}
         if self.lexicon and "zh_tokens" in batch:
             captions = self.mixed_captions(rows, step)
             added |= {
@@ -59,12 +73,12 @@ class PairInputs:
             }
         return {**batch, **added}
 
-    def mixed_captions(self, rows: Tensor, step: int) -> dict[str, list[str]]:
+    def mixed_captions(self, rows: list[Pair], step: int) -> dict[str, list[str]]:
         """Captions per language; of those with a translation, a share of `code_mix` is mixed."""
         chance = random.Random(f"{self.seed} {step}")
         found: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
-        for row in rows.tolist():
-            captions = {lang: self.pairs.captions[lang][row] for lang in LANGUAGES}
+        for row in rows:
+            captions = {lang: row.captions.get(lang, "") for lang in LANGUAGES}
             for lang, caption in captions.items():
                 mixed = all(captions.values()) and chance.random() < self.phase.code_mix
                 found[lang].append(
@@ -73,12 +87,9 @@ class PairInputs:
         return found
 
 
-def _noise(pairs: data.Pairs) -> dict[str, Tensor]:
-    """Per language how likely each pair is noise; 0 where there is no caption."""
-    noise = {}
-    for lang in LANGUAGES:
-        there = pairs.has[lang] > 0
-        scores = (pairs.image_vectors[:, PLAIN_VIEW] * pairs.text_vectors[lang]).sum(dim=1)
-        noise[lang] = torch.zeros(len(pairs))
-        noise[lang][there] = noise_probability(scores[there])
-    return noise
+def _noise(noise: Noise, rows: list[Pair], lang: str) -> Tensor:
+    """How likely each pair is noise; 0 where there is no caption."""
+    there = [number for number, row in enumerate(rows) if lang in row.scores]
+    found = torch.zeros(len(rows))
+    found[there] = noise(torch.tensor([rows[number].scores[lang] for number in there])).float()
+    return found

@@ -15,16 +15,23 @@ from training.objectives.context import Context, mean
 MAX_SMOOTHING = 0.5
 
 
-def noise_probability(scores: Tensor) -> Tensor:
-    """How likely each pair (batch,) is noise: its part in the lower of two Gaussians over the scores."""
-    from sklearn.mixture import GaussianMixture
+class Noise:
+    """How likely a pair of a score is noise: the part in it of the lower of two Gaussians over `scores`."""
 
-    if len(scores.unique()) < 2:
-        return torch.zeros_like(scores)
-    column = scores.double().numpy()[:, None]
-    mixture = GaussianMixture(2, random_state=0).fit(column)
-    lower = mixture.means_[:, 0].argmin()
-    return torch.from_numpy(mixture.predict_proba(column)[:, lower]).to(scores.dtype)
+    def __init__(self, scores: Tensor):
+        from sklearn.mixture import GaussianMixture
+
+        self.mixture = None
+        if len(scores.unique()) > 1:
+            self.mixture = GaussianMixture(2, random_state=0).fit(scores.double().numpy()[:, None])
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """In [0, 1] for each score; 0 where all scores are the same."""
+        if self.mixture is None or not len(scores):
+            return torch.zeros_like(scores)
+        lower = self.mixture.means_[:, 0].argmin()
+        probability = self.mixture.predict_proba(scores.double().numpy()[:, None])[:, lower]
+        return torch.from_numpy(probability).to(scores.dtype)
 
 
 def noise_aware_contrastive(at: Context) -> Tensor:

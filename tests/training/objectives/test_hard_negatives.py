@@ -1,9 +1,9 @@
-"""Grouped hard negatives: chains of similar pairs, batches of them, every row once an epoch."""
+"""Grouped hard negatives: chains of similar pairs, and batches of them."""
 
 import torch
 from torch.nn.functional import normalize
 
-from training.objectives.hard_negatives import chain, group_rows, window_rows
+from training.objectives.hard_negatives import chain, group_rows
 
 
 def around_centers(num_centers: int, per_center: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,11 +43,3 @@ def test_groups_are_a_function_of_the_chance():
     )
     assert first.equal(same)
     assert not first.equal(other)
-
-
-def test_windows_of_an_epoch_share_no_row():
-    windows = [window_rows(50, 16, number, seed=3)[0] for number in range(3)]
-    assert len(set(torch.cat(windows).tolist())) == 48
-    following = window_rows(50, 16, 3, seed=3)[0]
-    assert not following.equal(windows[0])
-    assert len(set(following.tolist())) == 16

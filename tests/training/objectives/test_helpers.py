@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from toy_training import SIDE, WIDTH, tiny_student
+from toy_training import sources_of, tiny_student
 
-from training import data
 from training.batches import BatchSource
 from training.loop import PhaseRun
 from training.settings import Phase
@@ -36,11 +35,8 @@ def toy_network(monkeypatch):
 
 @pytest.fixture(scope="module")
 def source(corpus):
-    pairs = data.read_pairs(corpus.embedded, data.read_selection(corpus.selection), SIDE, WIDTH)
-    texts = data.read_texts(corpus.embedded, pairs, WIDTH)
-
     def make(phase: Phase) -> BatchSource:
-        return BatchSource(phase, pairs, texts, tiny_student().tokenizer, seed=0, world=1)
+        return BatchSource(phase, sources_of(corpus), tiny_student().tokenizer, seed=0)
 
     return make
 

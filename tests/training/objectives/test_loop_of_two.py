@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
-from test_helpers import ALIGN, LOCKED, MAPS, SIDE, WIDTH, ToyNetwork
-from toy_training import tiny_student
+from test_helpers import ALIGN, LOCKED, MAPS, ToyNetwork
+from toy_training import all_pairs, shown, sources_of, tiny_student
 
 from training import data
 from training.loop import PhaseRun
@@ -43,10 +43,11 @@ def one_of_two(rank: int, folder, batches: dict[str, list[dict]]) -> None:
 @pytest.fixture(scope="module")
 def batches(corpus) -> dict[str, list[dict]]:
     """Per phase two halves of a batch, and the whole."""
-    pairs = data.read_pairs(corpus.embedded, data.read_selection(corpus.selection), SIDE, WIDTH)
-    parts, tokenizer = (torch.arange(4), torch.arange(4, 8), torch.arange(8)), tiny_student().tokenizer
+    sources, tokenizer = sources_of(corpus), tiny_student().tokenizer
+    rows = all_pairs(sources)[:8]
+    parts = [shown(sources, part) for part in (rows[:4], rows[4:], rows)]
     return {
-        name: [data.pair_batch(pairs, rows, tokenizer, (*phase.towers, *phase.locked)) for rows in parts]
+        name: [data.pair_batch(part, tokenizer, (*phase.towers, *phase.locked)) for part in parts]
         for name, phase in PHASES.items()
     }
 

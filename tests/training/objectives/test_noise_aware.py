@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from training.objectives.noise_aware import noise_aware_info_nce, noise_probability
+from training.objectives.noise_aware import Noise, noise_aware_info_nce
 
 
 def test_the_lower_of_two_groups_of_scores_is_noise():
     scores = torch.cat([torch.linspace(0.1, 0.14, 20), torch.linspace(0.3, 0.4, 60)])
-    noise = noise_probability(scores)
+    noise = Noise(scores)(scores)
     assert noise.dtype == scores.dtype
     assert noise[:20].min() > 0.9
     assert noise[20:].max() < 0.1
@@ -16,7 +16,8 @@ def test_the_lower_of_two_groups_of_scores_is_noise():
 
 @pytest.mark.parametrize("num", [0, 1, 10])
 def test_scores_that_do_not_differ_are_no_noise(num):
-    assert noise_probability(torch.full((num,), 0.3)).tolist() == [0.0] * num
+    scores = torch.full((num,), 0.3)
+    assert Noise(scores)(scores).tolist() == [0.0] * num
 
 
 def test_a_noisy_pair_pulls_less():

@@ -1,0 +1,111 @@
+"""Reading embedded shards and texts by units: what is selected, what is broken, what is known."""
+
+import numpy as np
+import pytest
+from toy_training import COLOURS, HAN, WIDTH, all_pairs, noise, png, sources_of
+
+from training import shards
+from training.embedded import Embedded
+from training.selection import Selection
+from training.stream import Unit, cut_units
+
+BANNED = {"a yellow picture 3", "黄色的图片 3", "a blue picture 8"}
+
+
+@pytest.fixture(scope="module")
+def embedded(corpus) -> Embedded:
+    return sources_of(corpus).embedded
+
+
+def captions_of(corpus) -> list[str]:
+    texts = {row[lang] for row in corpus.rows for lang in ("zh", "en")}
+    return sorted(texts - BANNED - {None})
+
+
+def test_what_was_not_selected_reaches_nobody(corpus, embedded):
+    assert {corpus.rows[3]["en"], corpus.rows[3]["zh"], corpus.rows[8]["en"]} == BANNED
+    assert BANNED.isdisjoint(embedded.training_texts())
+    captions = {text for row in all_pairs(sources_of(corpus)) for text in row.captions.values()}
+    assert sorted(captions) == captions_of(corpus)
+
+
+@pytest.mark.parametrize("world", [1, 3])
+def test_units_of_a_shard_share_its_pairs(corpus, embedded, world):
+    units = cut_units(embedded.selection.counts().pairs, world)
+    found = [row for unit in units for row in embedded.pairs(unit)]
+    assert sorted(row.key for row in found) == [
+        row["key"] for row in corpus.rows if row["key"] != corpus.unselected
+    ]
+
+
+@pytest.mark.parametrize("world", [1, 3])
+def test_units_of_a_shard_share_its_captions(corpus, embedded, world):
+    units = cut_units(embedded.selection.counts().captions, world)
+    parts = [embedded.captions(unit) for unit in units]
+    assert [len(part) for part in parts] == [unit.num_rows for unit in units]
+    assert sorted(row.text for part in parts for row in part) == captions_of(corpus)
+
+
+def test_units_of_the_lists_share_their_texts(embedded):
+    units = cut_units(embedded.num_texts(), 2)
+    assert len(units) > len(embedded.num_texts())
+    found = [row.text for unit in units for row in embedded.texts(unit)]
+    assert sorted(found) == sorted([*COLOURS, *HAN.values()])
+
+
+def test_pictures_are_read_only_where_they_are_asked_for(embedded):
+    unit = Unit("00000", 11)
+    assert {row.image for row in embedded.pairs(unit, with_images=False)} == {None}
+    assert all(row.image for row in embedded.pairs(unit))
+
+
+def test_the_tokenizer_learns_from_captions_and_texts(corpus, embedded):
+    assert sorted(embedded.training_texts()) == sorted([*COLOURS, *HAN.values(), *captions_of(corpus)])
+
+
+def test_parallel_captions_are_of_the_same_picture(corpus, embedded):
+    rows = [row for row in corpus.rows if row["zh"] and row["en"] and row["key"] != corpus.unselected]
+    expected = [(row["zh"], row["en"]) for row in rows if (row["key"], "en") != corpus.unused]
+    assert sorted(embedded.parallel_captions()) == sorted(expected)
+
+
+def test_known_vectors_are_those_of_the_lists(embedded):
+    known = embedded.known_vectors(set())
+    assert set(known) == {*COLOURS, *HAN.values()}
+    assert known["红"].tolist() == known["red"].tolist() == np.eye(WIDTH)[0].tolist()
+
+
+def test_of_many_texts_the_wanted_ones_are_known_beside_a_sample(embedded, monkeypatch):
+    monkeypatch.setattr("training.embedded.NUM_SAMPLED", 2)
+    assert set(embedded.known_vectors({"红", "nobody knows"})) == {"red", "green", "红"}
+
+
+def whole() -> dict:
+    vector = shards.to_bf16(np.eye(WIDTH, dtype=np.float32)[:1])
+    record = shards.json_bytes({"zh": "红", "en": "red"})
+    vectors = {"image.bf16": vector, "zh.bf16": vector}
+    return {"__key__": "000000008", "png": png(noise(0)), "json": record, **vectors}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"json": b"{"},
+        {"json": b"[]"},
+        {"json": b"{}"},
+        {"json": shards.json_bytes({"zh": None})},
+        {"json": shards.json_bytes({"zh": "x", "views": [{"crop": 1}]})},
+        {"json": None},
+        {"image.bf16": b"\0\0"},
+        {"zh.bf16": b""},
+        {"zh.bf16": None},
+    ],
+)
+def test_a_pair_that_is_not_whole_is_left_out(corpus, tmp_path, broken):
+    (tmp_path / "shards").mkdir()
+    folder = Embedded(tmp_path, Selection(corpus.selection), WIDTH)
+    changed = {**whole(), **broken}
+    bad = {name: content for name, content in changed.items() if content is not None}
+    for sample, number in ((whole(), 1), (bad, 0)):
+        shards.write_shard(tmp_path / "shards" / "00000.tar", [sample])
+        assert len(folder.pairs(Unit("00000", 1))) == number

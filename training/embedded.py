@@ -1,0 +1,155 @@
+"""What embed_pairs left, read a unit at a time: pairs of a shard, their captions, texts without images.
+
+Rows keep what is stored, as it is stored: pictures encoded, vectors as bfloat16 bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from training import shards
+from training.selection import LANGUAGES, Selection
+from training.stream import Unit
+from training.views import View, from_record
+
+# So many texts tell in which directions the teacher's vectors differ.
+NUM_SAMPLED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture, its stored views, and by language the captions to use with their vectors and scores.
+
+    `image` is None where pictures were not asked for, empty where the sample has none.
+    """
+
+    key: str
+    image: bytes | None
+    views: list[View]
+    captions: dict[str, str]
+    image_vectors: bytes
+    text_vectors: dict[str, bytes]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text with the teacher's vector."""
+
+    text: str
+    vector: bytes
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A folder of embed_pairs, of vectors this wide, with what select_pairs chose of it."""
+
+    folder: Path
+    selection: Selection
+    width: int
+
+    def pairs(self, unit: Unit, with_images: bool = True) -> list[Pair]:
+        """The selected pairs of a unit of a shard, but those of which something is missing."""
+        scores = self.selection.of(unit.name)
+        keys = sorted(scores)[unit.part :: unit.num_parts]
+        return self._read_pairs(unit.name, {key: scores[key] for key in keys}, with_images)
+
+    def captions(self, unit: Unit) -> list[Text]:
+        """The captions to use of a unit of a shard, whose rows are captions."""
+        scores = self.selection.of(unit.name)
+        used = [(key, lang) for key, lang in product(sorted(scores), LANGUAGES) if lang in scores[key]]
+        wanted = set(used[unit.part :: unit.num_parts])
+        pairs = self._read_pairs(unit.name, {key: scores[key] for key, _ in wanted}, with_images=False)
+        return [
+            Text(text, pair.text_vectors[lang])
+            for pair in pairs
+            for lang, text in pair.captions.items()
+            if (pair.key, lang) in wanted
+        ]
+
+    def _read_pairs(self, name: str, scores: dict[str, dict], with_images: bool) -> list[Pair]:
+        def wanted(member: str) -> bool:
+            return shards.key_of(member) in scores and (
+                with_images or not member.lower().endswith(shards.IMAGE_TYPES)
+            )
+
+        samples = shards.read_unbroken(self.folder / "shards" / f"{name}.tar", wanted)
+        pairs = (_pair_of(sample, scores[sample["__key__"]], self.width, with_images) for sample in samples)
+        return [pair for pair in pairs if pair]
+
+    def num_texts(self) -> dict[str, int]:
+        """By row group, named FILE#NUMBER, the number of texts without images."""
+        return {
+            f"{path.name}#{number}": metadata.row_group(number).num_rows
+            for path in self._text_files()
+            for metadata in [pq.read_metadata(path)]
+            for number in range(metadata.num_row_groups)
+        }
+
+    def texts(self, unit: Unit) -> list[Text]:
+        """The texts without images of a unit of a row group."""
+        name, _, number = unit.name.rpartition("#")
+        with pq.ParquetFile(self.folder / "texts" / name) as file:
+            rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
+        return [Text(row["text"], row["vector"]) for row in rows[unit.part :: unit.num_parts]]
+
+    def parallel_captions(self) -> Iterator[tuple[str, str]]:
+        """(Chinese, English) of pairs of which both captions are used, shard by shard."""
+        for name, number in self.selection.counts().parallel.items():
+            for pair in self.pairs(Unit(name, number), with_images=False) if number else ():
+                if len(pair.captions) == len(LANGUAGES):
+                    yield tuple(pair.captions[lang] for lang in LANGUAGES)
+
+    def training_texts(self) -> Iterator[str]:
+        """What the tokenizer learns from: the selected captions, then the texts without images."""
+        for name, number in self.selection.counts().captions.items():
+            yield from (row.text for row in self.captions(Unit(name, number)))
+        for name, number in self.num_texts().items():
+            yield from (row.text for row in self.texts(Unit(name, number)))
+
+    def known_vectors(self, wanted: set[str]) -> dict[str, np.ndarray]:
+        """The teacher's vectors by lower-case text: of the wanted ones and of the first of all others.
+
+        Only texts without images are known: a word that training must not see has none.
+        """
+        known: dict[str, np.ndarray] = {}
+        for name, number in self.num_texts().items():
+            for row in self.texts(Unit(name, number)):
+                text = row.text.lower()
+                if text in wanted or len(known) < NUM_SAMPLED:
+                    known[text] = shards.from_bf16(row.vector, self.width)[0]
+        return known
+
+    def _text_files(self) -> list[Path]:
+        return sorted((self.folder / "texts").glob("*.parquet"))
+
+
+def _pair_of(sample: dict, scores: dict[str, float], width: int, with_images: bool) -> Pair | None:
+    """None where a part of the sample is missing or is not what it should be."""
+    try:
+        record = shards.record_of(sample)
+        pair = Pair(
+            sample["__key__"],
+            next((sample[name] for name in shards.IMAGE_TYPES if name in sample), b"")
+            if with_images
+            else None,
+            from_record(record.get("views", [])),
+            {lang: record[lang] for lang in scores},
+            sample["image.bf16"],
+            {lang: sample[f"{lang}.bf16"] for lang in scores},
+            scores,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return pair if _is_whole(pair, width) else None
+
+
+def _is_whole(pair: Pair, width: int) -> bool:
+    row = 2 * width
+    has_vectors = all(len(vector) == row for vector in pair.text_vectors.values())
+    has_texts = all(isinstance(text, str) for text in pair.captions.values())
+    return has_vectors and has_texts and len(pair.image_vectors) == row * (1 + len(pair.views))

@@ -1,0 +1,59 @@
+"""What a worker trains on: streams of pairs and texts over the embedded shards, opened for each phase."""
+
+from functools import cached_property, partial
+from pathlib import Path
+
+from training.embedded import Embedded
+from training.pair_stream import PairStream
+from training.pictures import CACHE_BYTES, Pictures
+from training.selection import Counts, Selection
+from training.stream import Stream, cut_units
+from training.text_stream import TextStream
+
+# Texts are small, and the more of them are at hand the better they mix.
+TEXT_WINDOW = 16
+
+
+class DataSources:
+    """The data of a worker; decoded pictures are kept from phase to phase.
+
+    A stream deals its units out by `seed`, which therefore is the same for all workers.
+    """
+
+    def __init__(
+        self,
+        embedded: Path,
+        selection: Path,
+        width: int,
+        side: int,
+        *,
+        num_decoders: int = 1,
+        cache_bytes: int = CACHE_BYTES,
+    ):
+        self.embedded = Embedded(embedded, Selection(selection), width)
+        self.width = width
+        self.pictures = Pictures(side, num_decoders, cache_bytes)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """How much there is in each shard."""
+        return self.embedded.selection.counts()
+
+    def pairs(self, seed: int, rank: int = 0, world: int = 1, with_images: bool = True) -> PairStream:
+        """The selected pairs."""
+        load = partial(self.embedded.pairs, with_images=with_images)
+        units = cut_units(self.counts.pairs, world)
+        return PairStream(Stream(units, load, rank=rank, world=world, seed=seed), self.pictures)
+
+    def texts(self, caption_share: float, seed: int, rank: int = 0, world: int = 1) -> TextStream:
+        """Texts without images, and `caption_share` captions; only captions where nothing else is."""
+
+        def stream(counts: dict[str, int], load) -> Stream | None:
+            if not any(counts.values()):
+                return None
+            units = cut_units(counts, world)
+            return Stream(units, load, rank=rank, world=world, seed=seed, window=TEXT_WINDOW)
+
+        captions = stream(self.counts.captions, self.embedded.captions)
+        others = stream(self.embedded.num_texts(), self.embedded.texts)
+        return TextStream(captions, others, caption_share, seed + rank)
