@@ -57,7 +57,7 @@ def s3_server(tmp_path_factory) -> Iterator[str]:
 @pytest.fixture
 def s3(s3_server, monkeypatch, tmp_path) -> str:
     """An S3 endpoint with credentials in the environment, and a scratch folder of this test's own."""
-    from s3_server import ACCESS_KEY, SECRET_KEY
+    from tests.s3_server import ACCESS_KEY, SECRET_KEY
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import boto3
 import pytest
-from s3_server import OTHER_KEY, OTHER_SECRET
 
 from infra import object_store
 from infra.object_store import Item, StoreError
+from tests.s3_server import OTHER_KEY, OTHER_SECRET
 
 STEP = "tests"
 
