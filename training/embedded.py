@@ -18,6 +18,8 @@ from training.views import View, from_record
 
 # So many texts tell in which directions the teacher's vectors differ.
 NUM_SAMPLED = 50_000
+# What Python takes for a row beside pictures and vectors, roughly.
+OBJECTS_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,12 @@ class Pair:
     text_vectors: dict[str, bytes]
     scores: dict[str, float]
 
+    @property
+    def num_bytes(self) -> int:
+        """About what it takes in memory."""
+        vectors = len(self.image_vectors) + sum(map(len, self.text_vectors.values()))
+        return len(self.image or b"") + vectors + OBJECTS_BYTES * (1 + len(self.views))
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -42,6 +50,11 @@ class Text:
 
     text: str
     vector: bytes
+
+    @property
+    def num_bytes(self) -> int:
+        """About what it takes in memory."""
+        return len(self.vector) + OBJECTS_BYTES
 
 
 @dataclass(frozen=True)

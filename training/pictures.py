@@ -1,8 +1,4 @@
-"""Pictures decoded by threads (Pillow leaves Python's lock while it works), the first ones kept for good.
-
-What fits into the cache is decoded once; it evicts nothing, as each epoch would push out what the next one
-asks for first.
-"""
+"""Pictures decoded by threads (Pillow leaves Python's lock while it works), once where they fit in memory."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +9,7 @@ from torch import Tensor
 
 from training import shards
 from training.embedded import Pair
+from training.first_fit import FirstFit
 from training.views import show
 
 CACHE_BYTES = 2 * 2**30
@@ -23,8 +20,7 @@ class Pictures:
 
     def __init__(self, side: int, num_decoders: int = 1, cache_bytes: int = CACHE_BYTES):
         self.side = side
-        self._room = cache_bytes // (3 * side * side)
-        self._kept: dict[tuple[str, int], Tensor | None] = {}
+        self._kept = FirstFit(cache_bytes)
         self._decoders = ThreadPoolExecutor(num_decoders, thread_name_prefix="decoders")
 
     def decode(self, pairs: list[Pair], views: list[int]) -> list[Tensor | None]:
@@ -35,7 +31,8 @@ class Pictures:
         fresh = dict(zip(new, pixels, strict=True))
         looks = zip((pair.key for pair in pairs), views, strict=True)
         found = [fresh[look] if look in fresh else self._kept[look] for look in looks]
-        self._keep(fresh)
+        for look, pixels in fresh.items():
+            self._kept.keep(look, pixels, 3 * self.side**2)
         return found
 
     def _pixels(self, pair: Pair, view: int) -> Tensor | None:
@@ -43,10 +40,6 @@ class Pictures:
         if image is None:
             return None
         return pixels_of(show(image, pair.views[view - 1]) if view else image, self.side)
-
-    def _keep(self, fresh: dict[tuple[str, int], Tensor | None]) -> None:
-        room = max(0, self._room - len(self._kept))
-        self._kept |= dict(list(fresh.items())[:room])
 
 
 def pixels_of(image: Image.Image, side: int) -> Tensor:

@@ -112,9 +112,10 @@ def test_no_readable_picture_at_all_is_an_error(spoiled, monkeypatch):
         batches(spoiled)(0)
 
 
-@pytest.mark.parametrize("cache_bytes", [0, 5 * 3 * SIDE * SIDE])
-def test_the_cache_does_not_change_what_comes(corpus, cache_bytes):
-    small, large = batches(sources_of(corpus, cache_bytes=cache_bytes)), batches(sources_of(corpus))
+@pytest.mark.parametrize("sizes", [(0, 0), (5 * 3 * SIDE * SIDE, 5_000)])
+def test_caches_do_not_change_what_comes(corpus, sizes):
+    few = dict(zip(("cache_bytes", "unit_cache_bytes"), sizes, strict=True))
+    small, large = batches(sources_of(corpus, **few)), batches(sources_of(corpus))
     for step in range(12):
         assert_same(small(step), large(step))
 
@@ -152,8 +153,12 @@ def test_shards_are_opened_as_they_are_needed_and_few_are_held(long, monkeypatch
         return read(path, wanted)
 
     monkeypatch.setattr(shards, "read_unbroken", watched)
-    sources = DataSources(long / "embedded", long / "selection", WIDTH, SIDE)
-    source = batches(sources)
+
+    def fresh() -> BatchSource:
+        folders = long / "embedded", long / "selection"
+        return batches(DataSources(*folders, WIDTH, SIDE, unit_cache_bytes=0))
+
+    source = fresh()
     held = []
     for step in range(30):
         source(step)
@@ -163,5 +168,5 @@ def test_shards_are_opened_as_they_are_needed_and_few_are_held(long, monkeypatch
     assert max(held) <= 2 * 24
     assert sorted(opened[:20]) == [f"{number:05d}" for number in range(20)]
     opened.clear()
-    batches(sources)(1_000)
+    fresh()(1_000)
     assert len(opened) <= 3 * 4

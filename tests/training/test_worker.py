@@ -1,6 +1,7 @@
 """What a worker keeps: the loss curve after a restart, the checkpoint, batches on a device."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from toy_training import TINY, WIDTH, tiny_student
 from training.job import TrainingJob, announce, read_curve
 from training.ray_edge import Session
 from training.settings import Phase
-from training.worker import on_device, open_student, tell_unreadable
+from training.worker import on_device, open_student, take_step, tell_unreadable, train
 
 
 def job_at(place, **settings) -> TrainingJob:
@@ -49,6 +50,25 @@ def test_the_first_worker_says_what_could_not_be_read(tmp_path, capsys, number, 
     tell_unreadable("a", number, job_at(tmp_path), session)
     told = "[distill_student] a: 3 rows could not be read, others stood in for them\n"
     assert capsys.readouterr().out == (told if is_said else "")
+
+
+def test_a_worker_takes_every_step_on_its_part_and_leaves_saving_to_the_first(corpus, tmp_path, monkeypatch):
+    taken = []
+
+    def noted(run, *rest):
+        taken.append((run.phase.name, run.step))
+        return take_step(run, *rest)
+
+    monkeypatch.setattr("training.worker.take_step", noted)
+    tiny_student().save(tmp_path)
+    kinds = ("pairs", "texts", "both")
+    terms = {"text_feature": 1.0}
+    phases = tuple(Phase(kind, ("image", "text"), kind, terms, 2, 8, 1e-3) for kind in kinds)
+    folders = {"embedded": corpus.embedded, "selection": corpus.selection}
+    job = replace(job_at(tmp_path, start=tmp_path), phases=phases, **folders)
+    train(job, Session(1, 2, torch.device("cpu"), print, None))
+    assert taken == [(kind, step) for kind in kinds for step in (0, 1)]
+    assert not (tmp_path / "student").exists()
 
 
 def test_says_what_is_about_to_be_trained(tmp_path, capsys):

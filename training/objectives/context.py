@@ -5,7 +5,7 @@
     given   image, zh, en (of pairs), text (of text alone), scale (one over the temperature), and image_map
             (batch, channels, height, width) where the term feature_map is
     batch   image_vector, zh_vector, en_vector, text_vector, has_zh, has_en (zeros and ones), anchors (the
-            teacher's vectors of captions drawn from all pairs), and what helpers.py and inputs.py add
+            teacher's vectors of captions of pairs at hand), and what helpers.py and inputs.py add
 """
 
 from collections.abc import Callable, Iterator
