@@ -154,7 +154,7 @@ def failed(tmp_path_factory) -> tuple[Path, list[str]]:
 def test_a_failed_run_shows_the_reason_and_names_the_log(failed):
     root, lines = failed
     assert len(lines) == 2
-    missing = root / "lists" / "wukong.csv"
+    missing = root / "lists" / "wukong"
     assert lines[0].endswith(f"failed: {missing} is not there; the recipe's path names it")
     (log,) = root.glob("runs/*/run.log")
     assert f"the whole log in {log}. Finished steps stay finished" in json.loads(lines[1])["error"]
