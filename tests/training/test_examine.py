@@ -109,6 +109,7 @@ def test_the_report_gathers_what_the_steps_recorded(steps):
         "Teacher": "three networks and a sentence encoder",
         "Student parameters": "7.7 million",
         "Student file": "29.2 MB",
+        "Crawl": "27 images of 30 URLs (90.0%), 123 a second",
         "Training pairs": "1,200",
         "Captions": "1,100 Chinese, 21 English",
     }
@@ -120,6 +121,10 @@ def test_the_report_gathers_what_the_steps_recorded(steps):
     }
     assert content.exam["rows"][1] == {"model": "student", **SHARE}
     assert content.attributions == ["Pictures: us"]
+    assert [(sheet.step, sheet.reason) for sheet in content.drops] == [
+        ("pairs", "too_small"),
+        ("selection", "low_teacher_score"),
+    ]
 
 
 def test_the_report_can_be_written(exam, steps, tmp_path):

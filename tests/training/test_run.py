@@ -18,7 +18,7 @@ from training.settings import Phase
 from training.student import load_student
 
 PHASES = (
-    Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 3, 8, 1e-3),
+    Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 30, 8, 1e-3),
     Phase("alignment", ("image", "text"), "pairs", {"contrastive": 1.0}, 120, 8, 1e-3, augment=0.1),
 )
 
@@ -71,7 +71,9 @@ def test_the_curve_has_points_of_every_phase(job, facts):
         steps = [point["step"] for point in points]
         assert (steps[0], steps[-1]) == (0, phase.num_steps - 1)
         assert steps == sorted(set(steps))
-        assert points[-1]["loss"] == facts["last_loss"][phase.name] < points[0]["loss"]
+        losses = [point["loss"] for point in points]
+        assert losses[-1] == facts["last_loss"][phase.name]
+        assert sum(losses[-5:]) < sum(losses[:5])
 
 
 def test_a_second_call_resumes_and_ends_as_the_first_did(job, facts):
