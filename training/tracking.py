@@ -3,32 +3,32 @@
 A tracking server in trouble costs points of the curve, never the training.
 """
 
-import logging
 import os
 import time
 from pathlib import Path
 
+from infra.console import say
+
 EXPERIMENT = "dcclip-training"
 RUN_FILE = "mlflow_run.txt"
-log = logging.getLogger(__name__)
 
 
 class LiveCurve:
     """Logs points to MLflow in the background; with an empty `uri` it does nothing."""
 
-    def __init__(self, uri: str, artifacts: str, name: str, place: Path):
-        self.client, self.run_id = None, None
+    def __init__(self, uri: str, artifacts: str, step: str, place: Path):
+        self.step, self.client, self.run_id = step, None, None
         if not uri:
             return
         # A server that does not answer is given up within seconds, not minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         try:
-            self._open(uri, artifacts, name, place)
+            self._open(uri, artifacts, place)
         except Exception as error:  # whatever a server or database does, training goes on
-            log.warning("the curve is not in MLflow: %s", error)
+            say(self.step, f"the curve is not in MLflow: {error}")
 
-    def _open(self, uri: str, artifacts: str, name: str, place: Path) -> None:
+    def _open(self, uri: str, artifacts: str, place: Path) -> None:
         from mlflow import MlflowClient
 
         client = MlflowClient(uri)
@@ -36,7 +36,8 @@ class LiveCurve:
         number = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts or None)
         file = place / RUN_FILE
         if not file.exists():
-            file.write_text(client.create_run(number, run_name=name, tags={"place": place.name}).info.run_id)
+            name = f"{self.step}-{place.name}"
+            file.write_text(client.create_run(number, run_name=name).info.run_id)
         self.client, self.run_id = client, file.read_text()
 
     def add(self, step: int, facts: dict[str, float]) -> None:
@@ -50,7 +51,7 @@ class LiveCurve:
         try:
             self.client.log_batch(self.run_id, metrics=metrics, synchronous=False)
         except Exception as error:  # see above
-            log.warning("points of the curve are not in MLflow: %s", error)
+            say(self.step, f"points of the curve are not in MLflow: {error}")
 
     def close(self, status: str = "FINISHED") -> None:
         """End the run."""
@@ -59,4 +60,4 @@ class LiveCurve:
         try:
             self.client.set_terminated(self.run_id, status)
         except Exception as error:  # see above
-            log.warning("the run is left open in MLflow: %s", error)
+            say(self.step, f"the run is left open in MLflow: {error}")

@@ -60,7 +60,7 @@ def train(job: TrainingJob, session: Session) -> None:
 
 def open_curve(job: TrainingJob) -> LiveCurve:
     """The job's curve in MLflow."""
-    return LiveCurve(job.mlflow_uri, job.mlflow_artifacts, f"{job.step}-{job.place.name}", job.place)
+    return LiveCurve(job.mlflow_uri, job.mlflow_artifacts, job.step, job.place)
 
 
 def open_sources(job: TrainingJob, student: Student, session: Session) -> DataSources:

@@ -12,7 +12,7 @@ def uri(tmp_path) -> str:
 
 
 def open_curve(uri: str, place) -> LiveCurve:
-    return LiveCurve(uri, f"file://{place}/artifacts", "distill_student-abc", place)
+    return LiveCurve(uri, f"file://{place}/artifacts", "distill_student", place)
 
 
 def test_points_are_in_one_run_also_after_a_restart(uri, tmp_path):
@@ -27,7 +27,7 @@ def test_points_are_in_one_run_also_after_a_restart(uri, tmp_path):
     (run,) = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
     points = client.get_metric_history(run.info.run_id, "image tower/loss")
     assert [(point.step, point.value) for point in points] == [(0, 2.0), (10, 1.0)]
-    assert (run.info.run_name, run.info.status) == ("distill_student-abc", "FINISHED")
+    assert (run.info.run_name, run.info.status) == (f"distill_student-{tmp_path.name}", "FINISHED")
 
 
 def test_without_an_address_nothing_is_logged(tmp_path):
@@ -37,8 +37,8 @@ def test_without_an_address_nothing_is_logged(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_is_not_there_costs_no_training(tmp_path, caplog):
+def test_a_server_that_is_not_there_costs_no_training(tmp_path, capsys):
     curve = LiveCurve("http://127.0.0.1:9", "", "a", tmp_path)
     curve.add(0, {"loss": 1.0})
     curve.close()
-    assert "the curve is not in MLflow" in caplog.text
+    assert "[a] the curve is not in MLflow: " in capsys.readouterr().out
