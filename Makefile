@@ -18,7 +18,7 @@ install: $(READY) ## Make the environment from constraints.txt
 # torch first and by its exact version: a resolver left free takes a newer one with gigabytes of CUDA.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "dcclip needs Python 3.11; name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Making the environment in $(VENV) (about 3 minutes, 3.3 GB)"
+	@echo "Making the environment in $(VENV) (about 4 minutes, 3.5 GB)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt torch
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'

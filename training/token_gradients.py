@@ -19,6 +19,9 @@ class TokenGradients:
         self.tables = [child.weight for _, child in tables if child.weight.requires_grad]
         names = [f"{name}.weight" for name, _ in tables]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, names)
+        # What it ignores it does not make equal at the start either.
+        for table in self.tables:
+            dist.broadcast(table.data, 0)
 
     def average(self, batch: dict) -> None:
         """Average the tables' gradients in place; every worker must call it after its backward pass."""

@@ -61,6 +61,7 @@ def check_terms(weights: dict[str, float]) -> None:
 
 def evaluate_terms(weights: dict[str, float], at: Context) -> tuple[Tensor, dict[str, float]]:
     """(weighted sum, each term's own value)."""
-    values = {name: TERMS[name](at) for name in weights}
+    # A dict comes out of KFP in any order, and sums of floats depend on it.
+    values = {name: TERMS[name](at) for name in sorted(weights)}
     total = torch.stack([weights[name] * value for name, value in values.items()]).sum()
     return total, {name: float(value.detach()) for name, value in values.items()}

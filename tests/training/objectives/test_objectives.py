@@ -99,7 +99,15 @@ def test_weights_add_up():
     weights = {"image_feature": 2.0, "contrastive": 0.5, "text_feature": 0.25}
     total, values = evaluate_terms(weights, pair_context())
     assert total.item() == pytest.approx(sum(weights[name] * values[name] for name in weights), rel=1e-6)
-    assert list(values) == list(weights)
+    assert set(values) == set(weights)
+
+
+def test_the_order_of_terms_changes_no_bit():
+    weights = {"image_feature": 2.0, "contrastive": 0.3, "text_feature": 0.7, "image_affinity": 0.1}
+    backwards = dict(reversed(weights.items()))
+    (total, values), (other, others) = (evaluate_terms(each, pair_context()) for each in (weights, backwards))
+    assert total.equal(other)
+    assert list(values.items()) == list(others.items())
 
 
 def test_a_student_like_its_teacher_has_nothing_left_to_mimic():
