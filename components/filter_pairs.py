@@ -8,8 +8,8 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.store import SAMPLES
 from spark_jobs.limits import CHINESE, ENGLISH, IMAGE, CaptionLimits, ImageLimits
-from training.data_card import SAMPLES
 
 
 @dataclass(frozen=True)

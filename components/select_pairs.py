@@ -8,8 +8,8 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
-from infra.store import read_done
-from training.data_card import SAMPLES, build_card, write_card
+from infra.store import SAMPLES, read_done
+from training.data_card import build_card, write_card
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 DONE = "done.json"
+# The folder of rows that a step dropped, to look at.
+SAMPLES = "samples"
 
 
 def plain(value: Any) -> Any:

@@ -7,9 +7,7 @@ the recipe says of a list, and says so where it says nothing.
 from pathlib import Path
 
 from infra.store import write_json
-from training.report import DropSample, DropSheet
 
-SAMPLES = "samples"
 UNKNOWN_LICENCE = "not stated"
 
 
@@ -120,14 +118,3 @@ def _table(header: list[str], rows) -> str:
 def _cell(value: object) -> str:
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return " ".join(text.replace("|", "\\|").split())
-
-
-def drop_sheets(samples: list[dict], pictures: Path) -> list[DropSheet]:
-    """The samples of spark_jobs/drop_samples.py for the report, one sheet a step and reason."""
-    sheets: dict[tuple[str, str], list[DropSample]] = {}
-    for row in samples:
-        file = pictures / row["picture"] if row["picture"] else None
-        captions = {"zh": row["zh"], "en": row["en"]}
-        sample = DropSample(file.read_bytes() if file else None, captions, row["url"])
-        sheets.setdefault((row["step"], row["reason"]), []).append(sample)
-    return [DropSheet(step, reason, found) for (step, reason), found in sheets.items()]

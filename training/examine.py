@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.store import read_json
+from infra.store import SAMPLES, read_json
 from training import zero_shot
-from training.data_card import SAMPLES, drop_sheets
 from training.job import STUDENT, read_curve
-from training.report import DropSheet, Example, FunnelStage, ReportContent
+from training.report import DropSample, DropSheet, Example, FunnelStage, ReportContent
 from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
 
@@ -91,6 +90,17 @@ def _drops(step: Path) -> list[DropSheet]:
     """What a step kept of the rows it dropped, to look at."""
     folder = step / SAMPLES
     return drop_sheets(read_json(folder / "samples.json"), folder)
+
+
+def drop_sheets(samples: list[dict], pictures: Path) -> list[DropSheet]:
+    """The samples of spark_jobs/drop_samples.py for the report, one sheet a step and reason."""
+    sheets: dict[tuple[str, str], list[DropSample]] = {}
+    for row in samples:
+        file = pictures / row["picture"] if row["picture"] else None
+        captions = {"zh": row["zh"], "en": row["en"]}
+        sample = DropSample(file.read_bytes() if file else None, captions, row["url"])
+        sheets.setdefault((row["step"], row["reason"]), []).append(sample)
+    return [DropSheet(step, reason, found) for (step, reason), found in sheets.items()]
 
 
 def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:

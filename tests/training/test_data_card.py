@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from training.data_card import build_card, drop_sheets, write_card
+from training.data_card import build_card, write_card
+from training.examine import drop_sheets
 
 RECORDS = {
     "raw": {
