@@ -68,10 +68,10 @@ def judge_scores(scores: DataFrame, bands: dict[str, Band]) -> DataFrame:
     low, high = F.lit(False), F.lit(False)
     for lang, band in bands.items():
         score = F.col(f"score_{lang}")
-        too_low, too_high = score < _limit(band.low), score > _limit(band.high)
-        out = F.coalesce(too_low, F.lit(False)) | F.coalesce(too_high, F.lit(False))
-        scores = scores.withColumn(f"use_{lang}", score.isNotNull() & ~out)
-        low, high = low | F.coalesce(too_low, F.lit(False)), high | F.coalesce(too_high, F.lit(False))
+        too_low = F.coalesce(score < _limit(band.low), F.lit(False))
+        too_high = F.coalesce(score > _limit(band.high), F.lit(False))
+        scores = scores.withColumn(f"use_{lang}", score.isNotNull() & ~too_low & ~too_high)
+        low, high = low | too_low, high | too_high
     left = F.col("use_zh") | F.col("use_en")
     reason = F.when(~left & low, F.lit(LOW)).when(~left & high, F.lit(HIGH))
     return scores.withColumn("reason", F.coalesce("reason", reason))

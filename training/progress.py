@@ -17,7 +17,7 @@ class Progress:
     """Takes the facts of every step, shows them, and keeps at most a hundred or so points a phase."""
 
     def __init__(self, job: TrainingJob, phase: Phase, first_step: int, live: LiveCurve):
-        self.phase, self.live, self.first_step = phase, live, first_step
+        self.phase, self.live = phase, live
         self.bar = track(job.step, None, total=phase.num_steps, initial=first_step, desc=phase.name)
         self.file = (job.place / CURVE).open("a")
         self.every = max(1, phase.num_steps // NUM_POINTS)

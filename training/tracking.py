@@ -53,11 +53,11 @@ class LiveCurve:
         except Exception as error:  # see above
             say(self.step, f"points of the curve are not in MLflow: {error}")
 
-    def close(self, status: str = "FINISHED") -> None:
+    def close(self) -> None:
         """End the run."""
         if self.client is None:
             return
         try:
-            self.client.set_terminated(self.run_id, status)
+            self.client.set_terminated(self.run_id)
         except Exception as error:  # see above
             say(self.step, f"the run is left open in MLflow: {error}")
