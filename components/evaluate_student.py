@@ -63,9 +63,12 @@ def evaluate_student(
     from components.evaluate_student import EvaluateStudent, examine
     from components.step import run_step
     from infra.places import files_url
+    from infra.store import SAMPLES
+    from training.job import CURVE
 
     inputs = {"raw": raw, "pairs": pairs, "teacher": teacher, "selection": selection}
     inputs |= {"distilled": distilled, "student": student}
-    # Of the pictures that were downloaded it reads the record alone.
-    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results, only={"raw": ()})
+    # Of the data it reads records and samples of what was dropped, of stage 1 the curve.
+    only = {"raw": (), "pairs": (f"{SAMPLES}/*",), "selection": (f"{SAMPLES}/*",), "distilled": (CURVE,)}
+    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results, only=only)
     report.uri = f"{files_url(results.uri, results.metadata)}/report.html"
