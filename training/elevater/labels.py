@@ -1,7 +1,7 @@
 """Class names and prompt templates of a set, read from its file beside this module.
 
-English names, index order, test sizes and metrics are those of the Elevater_Toolkit_IC repository (MIT); Chinese
-names and all templates are ours.
+English names, index order, test sizes and metrics are those of the Elevater_Toolkit_IC repository (MIT);
+Chinese names and all templates are ours.
 """
 
 import tomllib

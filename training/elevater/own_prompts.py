@@ -1,7 +1,7 @@
 """A user's own prompt templates and class names: official files of other projects, or files of one's own.
 
-Templates: a text file with one a line, a JSON list, or a JSON dict {set: [templates]}. Class names: a text file
-with one a line (Chinese-CLIP's `label_cn.txt`), or a JSON list. Where the class name goes stands `{}`, or `{c}` as
+Templates: a text file with one a line, a JSON list, or a JSON dict {set: [templates]}. Class names: a text
+file with one a line (Chinese-CLIP's `label_cn.txt`), or a JSON list. The class name's place is `{}`, or `{c}` as
 in clip_benchmark. Files are read as data: Python code, as Chinese-CLIP keeps its templates in, is refused, and
 README.md tells how to make a text file of it.
 """
@@ -25,8 +25,8 @@ def read_templates(path: Path, key: str) -> tuple[str, ...]:
     """The templates for the set `key`, with `{}` for the class name; a list or text file is for any set.
 
     Raises:
-        ValueError: the file is no such file, too large or empty, names no templates for the set, or a template
-            has not exactly one place for the class name.
+        ValueError: the file cannot be read so, is too large or empty, has no templates for the set, or one
+            without exactly one place for the class name.
     """
     items = _items(path)
     if isinstance(items, dict):
@@ -43,7 +43,7 @@ def read_class_names(path: Path, num_classes: int) -> tuple[str, ...]:
     """Class names in index order. A class with several names, a list in JSON, is known by the first.
 
     Raises:
-        ValueError: the file is no such file, too large or empty, has an empty name, or not `num_classes` names.
+        ValueError: the file cannot be read so, is too large or empty, has an empty name or a wrong number.
     """
     items = _items(path)
     if isinstance(items, list):
@@ -54,7 +54,7 @@ def read_class_names(path: Path, num_classes: int) -> tuple[str, ...]:
     return names
 
 
-def _items(path: Path) -> list | dict:
+def _items(path: Path) -> object:
     """What the file holds: the JSON value, or the lines of a text file."""
     path = Path(path)
     if path.suffix == ".py":
@@ -62,16 +62,13 @@ def _items(path: Path) -> list | dict:
     with path.open("rb") as file:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise ValueError(
-            f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB: not a file of names or templates"
-        )
+        raise ValueError(f"{path} has more than {MAX_FILE_BYTES >> 20} MiB: no file of names or templates")
     try:
         text = data.decode("utf-8-sig")
         return json.loads(text) if path.suffix == ".json" else text.strip().splitlines()
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not {'JSON' if path.suffix == '.json' else 'text'} in UTF-8: {error}"
-        ) from None
+        expected = "JSON" if path.suffix == ".json" else "text"
+        raise ValueError(f"{path} is not {expected} in UTF-8: {error}") from None
 
 
 def _texts(path: Path, items: object, what: str) -> tuple[str, ...]:
@@ -83,11 +80,9 @@ def _texts(path: Path, items: object, what: str) -> tuple[str, ...]:
     texts = tuple(item.strip() for item in items)
     for number, text in enumerate(texts, 1):
         if not text:
-            raise ValueError(f"{path}: number {number} of its {what} is empty")
+            raise ValueError(f"{path}: {what} number {number} is empty")
         if len(text) > MAX_CHARACTERS:
-            raise ValueError(
-                f"{path}: number {number} of its {what} has more than {MAX_CHARACTERS} characters"
-            )
+            raise ValueError(f"{path}: {what} number {number} has more than {MAX_CHARACTERS} characters")
     return texts
 
 
