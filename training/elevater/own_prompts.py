@@ -1,9 +1,9 @@
 """A user's own prompt templates and class names: official files of other projects, or files of one's own.
 
 Templates: a text file with one a line, a JSON list, or a JSON dict {set: [templates]}. Class names: a text
-file with one a line (Chinese-CLIP's `label_cn.txt`), or a JSON list. The class name's place is `{}`, or `{c}` as
-in clip_benchmark. Files are read as data: Python code, as Chinese-CLIP keeps its templates in, is refused, and
-README.md tells how to make a text file of it.
+file with one a line (Chinese-CLIP's `label_cn.txt`), or a JSON list. The class name's place is `{}`, or `{c}`
+as in clip_benchmark. Files are read as data: Python code, as Chinese-CLIP keeps its templates in, is refused,
+and README.md tells how to make a text file of it.
 """
 
 import json
