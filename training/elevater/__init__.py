@@ -8,13 +8,12 @@ No pictures here, and nothing is fetched. README.md tells where the names come f
 """
 
 from training.elevater.labels import ELEVATER, GENERIC_TEMPLATES, ExamSet, load_set
-from training.elevater.own_prompts import fill, read_class_names, read_templates
+from training.elevater.own_prompts import read_class_names, read_templates
 
 __all__ = [
     "ELEVATER",
     "GENERIC_TEMPLATES",
     "ExamSet",
-    "fill",
     "load_set",
     "read_class_names",
     "read_templates",

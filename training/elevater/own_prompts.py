@@ -16,11 +16,6 @@ MAX_CHARACTERS = 500
 NOT_CODE = "Templates that are Python code are not run; training/elevater/README.md makes a text file of them"
 
 
-def fill(template: str, name: str) -> str:
-    """The prompt. Not `str.format`: a template may come from a stranger, and formats reach into objects."""
-    return template.replace("{}", name)
-
-
 def read_templates(path: Path, key: str) -> tuple[str, ...]:
     """The templates for the set `key`, with `{}` for the class name; a list or text file is for any set.
 
@@ -87,7 +82,7 @@ def _texts(path: Path, items: object, what: str) -> tuple[str, ...]:
 
 
 def _template(path: Path, text: str) -> str:
-    """The template with `{}`, if it has that one place and no other braces."""
+    """The template with `{}`, if it has that one place and no other braces: formats reach into objects."""
     if re.match(r"lambda\b", text):
         raise ValueError(f"{path} holds Python code: {text[:60]}. {NOT_CODE}")
     template = text.replace("{c}", "{}")

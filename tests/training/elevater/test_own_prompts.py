@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.elevater import fill, own_prompts, read_class_names, read_templates
+from training.elevater import own_prompts, read_class_names, read_templates
 
 
 @pytest.fixture
@@ -98,7 +98,3 @@ def test_class_names_from_text_and_json(write) -> None:
 def test_what_is_wrong_with_class_names_is_told(write, content, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         read_class_names(write(content), 3)
-
-
-def test_fill_does_not_format() -> None:
-    assert fill("a photo of a {}.", "{0.__class__}") == "a photo of a {0.__class__}."
