@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.bench_training_growth [--pairs 1000000] [--measured 20000] [--cpu-time]
 
-What a worker trains on is made ready as in training and thrown away: no model runs. Pairs are small (32 pixels,
-vectors of 64 numbers), so that what grows with their number is not hidden behind decoding, and nothing is kept
-in memory from one epoch to the next. Shards are one file under many names, and the disk's cache holds it. Time
-of a pair is that of opening the data set, its share of an epoch, and that of each of `--measured` pairs; sizes
-take turns. Peak memory is the process's, sizes in ascending order in the first round. The figure's name says
-which sizes it compares; flat is 1.
+What a worker trains on is made ready as in training and thrown away: no model runs. Pairs are small (32
+pixels, vectors of 64 numbers), so that what grows with their number is not hidden behind decoding, and
+nothing is kept in memory from one epoch to the next. Shards are one file under many names, and the disk's
+cache holds it. Time of a pair is that of opening the data set, its share of an epoch, and that of each of
+`--measured` pairs; sizes take turns. Peak memory is the process's, sizes in ascending order in the first
+round. The figure's name says which sizes it compares; flat is 1.
 """
 
 import argparse
@@ -44,21 +44,24 @@ def main(arguments: list[str] | None = None) -> None:
     """Generate both sizes, read them in turns, print."""
     options = parse(arguments)
     torch.set_num_threads(1)
-    clock = time.process_time if options.cpu_time else time.perf_counter
-    sizes, passes = (options.few, options.pairs), {}
-    with tempfile.TemporaryDirectory() as place:
-        student = generated_student("nano", WIDTH)
-        for size in sizes:
-            folder = Path(place) / str(size)
-            write_many_pairs(
-                folder, size, side=SIDE, width=WIDTH, pairs_per_shard=min(options.pairs_per_shard, options.few)
-            )
-        for _ in range(options.rounds):
-            for size in sizes:
-                taken = read_pairs(Path(place) / str(size), student, options, clock)
-                passes.setdefault(size, []).append(taken)
-    few, many = (report(size, passes[size]) for size in sizes)
+    with tempfile.TemporaryDirectory() as folder:
+        passes = measure(Path(folder), (options.few, options.pairs), options)
+    few, many = (report(size, passes[size]) for size in passes)
     print(f"figure growth_{short(options.pairs)}_vs_{short(options.few)} {many / few:.3f}")
+
+
+def measure(place: Path, sizes: tuple[int, ...], options: argparse.Namespace) -> dict[int, list[Pass]]:
+    """Passes over data sets of these sizes, which take turns."""
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    student = generated_student("nano", WIDTH)
+    per_shard = min(options.pairs_per_shard, options.few)
+    for size in sizes:
+        write_many_pairs(place / str(size), size, side=SIDE, width=WIDTH, pairs_per_shard=per_shard)
+    passes: dict[int, list[Pass]] = {size: [] for size in sizes}
+    for _ in range(options.rounds):
+        for size in sizes:
+            passes[size].append(read_pairs(place / str(size), student, options, clock))
+    return passes
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -77,27 +80,31 @@ def read_pairs(
     folder: Path, student: Student, options: argparse.Namespace, clock: Callable[[], float]
 ) -> Pass:
     """Open the data set and make batches of it."""
-    num_steps = options.measured // options.batch
-    phase = Phase(
-        name="growth",
-        towers=("image", "text"),
-        data="pairs",
-        terms={},
-        num_steps=num_steps,
-        batch_size=options.batch,
-        learning_rate=0.0,
-        num_anchors=64,
-    )
+    phase = phase_of(options.batch, options.measured // options.batch)
     start = clock()
     sources = DataSources(
         folder / "embedded", folder / "selection", WIDTH, SIDE, cache_bytes=0, unit_cache_bytes=0
     )
     batches = BatchSource(phase, sources, student.tokenizer, seed=0)
     opened = clock()
-    for _ in Prefetched(batches, range(num_steps)):
+    for _ in Prefetched(batches, range(phase.num_steps)):
         pass
-    per_pair = (clock() - opened) / (num_steps * options.batch)
+    per_pair = (clock() - opened) / (phase.num_steps * phase.batch_size)
     return Pass(opened - start, per_pair, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def phase_of(batch_size: int, num_steps: int) -> Phase:
+    """Both towers look at pairs; nothing is asked of them."""
+    return Phase(
+        name="growth",
+        towers=("image", "text"),
+        data="pairs",
+        terms={},
+        num_steps=num_steps,
+        batch_size=batch_size,
+        learning_rate=0.0,
+        num_anchors=64,
+    )
 
 
 def report(num_pairs: int, passes: list[Pass]) -> float:

@@ -3,13 +3,13 @@
     python -m tests.benchmarks.bench_training_open_clip [--students nano tiny] [--batch 64] [--steps 30]
 
 Generated pairs with English captions lie on disk twice, as img2dataset leaves them for open_clip and as
-embed_pairs leaves them for us. Both train a student of the same shape by symmetric InfoNCE, each in a process of
-its own with one thread that computes and one (open_clip: a process) that decodes, and take turns. A picture is
-seen once, so neither gains by remembering it. open_clip pads texts to the student's full length, as its
-tokenizers do; we pad to the longest of a batch. `--only-ours` leaves open_clip out.
+embed_pairs leaves them for us. Both train a student of the same shape by symmetric InfoNCE, each in a
+process of its own with one thread that computes and one (open_clip: a process) that decodes, and take
+turns. A picture is seen once, so neither gains by remembering it. open_clip pads texts to the student's
+full length, as its tokenizers do; we pad to the longest of a batch. `--only-ours` leaves open_clip out.
 
-open_clip_torch 3.3.0 and what it needs are installed into `--packages` on first use, away from the project's
-environment. Where that fails, a line says so and there is no figure.
+open_clip_torch 3.3.0 and what it needs are installed into `--packages` on first use, away from the
+project's environment. Where that fails, a line says so and there is no figure.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.generated_pairs import WIDTH, captions, generated_student, write_pairs
+from tests.benchmarks.generated_pairs import WIDTH, generated_student, write_pairs
 
 OURS, THEIRS = "loop_dcclip", "loop_open_clip"
 # What it says it needs, but for what the project's environment has; its own webdataset is an older one.
@@ -61,7 +61,9 @@ def installed(folder: Path) -> bool:
     if (folder / "open_clip_train").is_dir():
         return True
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "--no-deps", "--target", folder, *PACKAGES], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--no-deps", "--target", folder, *PACKAGES], capture_output=True, text=True
+    )
     if done.returncode:
         print(f"no open_clip, no figure loop_vs_open_clip: {(done.stderr.splitlines() or ['?'])[-1]}")
     return not done.returncode

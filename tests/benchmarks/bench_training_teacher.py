@@ -2,17 +2,17 @@
 
     python -m tests.benchmarks.bench_training_teacher [--student small] [--batch 8] [--cpu-time]
 
-The teacher has AltCLIP's shape (ViT-L/14 at 224 px and XLM-R-large) and random weights; its token table, which
-costs no time, is as long as the student's. Both towers of the student learn from the same batches, which are
-read, decoded and tokenized alike; with the teacher in the loop its vectors of the pictures and of the captions
-in both languages take the place of the stored ones. It reads the student's tokens, which are about as many as
-its own. `--cpu-time` counts the processor's time instead of the clock: the way to compare on a busy machine.
+The teacher has AltCLIP's shape (ViT-L/14 at 224 px and XLM-R-large) and random weights; its token table,
+which costs no time, is as long as the student's. Both towers of the student learn from the same batches,
+which are read, decoded and tokenized alike; with the teacher in the loop its vectors of the pictures and of
+the captions in both languages take the place of the stored ones. It reads the student's tokens, which are
+about as many as its own. `--cpu-time` counts the processor's time instead of the clock: the way to compare
+on a busy machine.
 """
 
 import argparse
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +23,6 @@ from tests.benchmarks.generated_pairs import generated_student, write_pairs
 from tests.benchmarks.training_pace import open_batches, open_run, pairs_per_second
 from training.objectives.context import LANGUAGES
 from training.settings import Phase
-from training.student import Student
 
 WIDTH, TEACHER_SIDE = 768, 224
 TERMS = {"image_feature": 1.0, "image_affinity": 1.0, "text_feature": 1.0, "cross_lingual_feature": 1.0}
@@ -33,29 +32,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Generate, train both ways, print."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
-    clock = time.process_time if options.cpu_time else time.perf_counter
-    phase = Phase(
-        name="stage 1",
-        towers=("image", "text"),
-        data="pairs",
-        terms=TERMS,
-        num_steps=options.warmup + options.stored_steps,
-        batch_size=options.batch,
-        learning_rate=1e-4,
-    )
-    online_phase = replace(phase, num_steps=options.warmup + options.online_steps)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        write_pairs(folder, phase.num_steps * phase.batch_size, side=256, width=WIDTH)
-        student = generated_student(options.student, WIDTH)
-        teacher = OnlineTeacher(altclip(len(student.tokenizer), options.teacher_layers))
-        stored = measure(phase, student, folder, options.warmup, clock)
-        online = measure(online_phase, student, folder, options.warmup, clock, teacher)
+    num_steps = {"stored": options.stored_steps, "online": options.online_steps}
+    with tempfile.TemporaryDirectory() as folder:
+        paces = measure(Path(folder), num_steps, options)
     print(f"{options.student}, batches of {options.batch}, {options.threads} threads")
     print(f"{'':>8} {'pairs/s':>9} {'steps':>6}")
-    print(f"{'stored':>8} {stored:>9.2f} {options.stored_steps:>6}")
-    print(f"{'online':>8} {online:>9.2f} {options.online_steps:>6}")
-    print(f"figure stored_vs_online_teacher {stored / online:.2f}")
+    for name, pace in paces.items():
+        print(f"{name:>8} {pace:>9.2f} {num_steps[name]:>6}")
+    print(f"figure stored_vs_online_teacher {paces['stored'] / paces['online']:.2f}")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -71,10 +55,34 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def measure(phase: Phase, student: Student, folder: Path, num_warmup: int, clock, targets=None) -> float:
-    """Pairs a second of a phase from its first step on."""
-    batches = open_batches(phase, student, folder, WIDTH)
-    return pairs_per_second(open_run(phase, student), batches, num_warmup, clock, targets)
+def measure(folder: Path, num_steps: dict[str, int], options: argparse.Namespace) -> dict[str, float]:
+    """Pairs a second by where the teacher's vectors come from."""
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    phases = {name: phase_of(options.batch, options.warmup + steps) for name, steps in num_steps.items()}
+    num_pairs = max(phase.num_steps for phase in phases.values()) * options.batch
+    write_pairs(folder, num_pairs, side=256, width=WIDTH)
+    student = generated_student(options.student, WIDTH)
+    teacher = OnlineTeacher(altclip(len(student.tokenizer), options.teacher_layers))
+    targets = {"stored": None, "online": teacher}
+    paces = {}
+    for name, phase in phases.items():
+        batches = open_batches(phase, student, folder, WIDTH)
+        run = open_run(phase, student)
+        paces[name] = pairs_per_second(run, batches, options.warmup, clock, targets[name])
+    return paces
+
+
+def phase_of(batch_size: int, num_steps: int) -> Phase:
+    """Stage 1 of both towers at once."""
+    return Phase(
+        name="stage 1",
+        towers=("image", "text"),
+        data="pairs",
+        terms=TERMS,
+        num_steps=num_steps,
+        batch_size=batch_size,
+        learning_rate=1e-4,
+    )
 
 
 def altclip(vocab_size: int, num_layers: int) -> AltCLIPModel:
@@ -103,7 +111,9 @@ def fill(model: nn.Module) -> nn.Module:
             parameter.fill_(float(name.endswith("weight")))
     for name, buffer in model.named_buffers():
         is_positions = name.endswith("position_ids")
-        buffer.copy_(torch.arange(buffer.numel()).view_as(buffer) if is_positions else torch.zeros_like(buffer))
+        buffer.copy_(
+            torch.arange(buffer.numel()).view_as(buffer) if is_positions else torch.zeros_like(buffer)
+        )
     return model
 
 

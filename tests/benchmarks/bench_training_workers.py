@@ -2,12 +2,12 @@
 
     python -m tests.benchmarks.bench_training_workers [--student nano] [--batches 32 64 128] [--steps 20]
 
-A batch size counts the rows of all workers, so two workers take half of each batch; each is held to a core of
-its own and computes with one thread. Pairs a second are the median over a phase's steps. `gather ms` is what it
-costs in each step to show the contrast the rows of all workers: its forward and backward pass with the
-exchange, less the same on rows copied on the spot. `peak MB` is a worker's resident memory at most, libraries
-and decoded pictures in it; batch sizes run in ascending order in one process. The figure is that of the middle
-batch size.
+A batch size counts the rows of all workers, so two workers take half of each batch; each is held to a core
+of its own and computes with one thread. Pairs a second are the median over a phase's steps. `gather ms` is
+what it costs in each step to show the contrast the rows of all workers: its forward and backward pass with
+the exchange, less the same on rows copied on the spot. `peak MB` is a worker's resident memory at most,
+libraries and decoded pictures in it; batch sizes run in ascending order in one process. The figure is that
+of the middle batch size.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from training.ray_edge import Session, fit, ray_session
 from training.settings import Phase
 from training.towers import gather
 
+WORLDS = (1, 2)
 NUM_EXCHANGES = 20
 
 
@@ -48,22 +49,26 @@ class Task:
 def main(arguments: list[str] | None = None) -> None:
     """Generate, train with one worker and with two, print."""
     options = parse(arguments)
-    paces = {}
+    phases = [phase_of(batch, options.warmup + options.steps) for batch in sorted(options.batches)]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_pairs(folder, options.pairs, side=128, width=WIDTH, pairs_per_shard=max(1, options.pairs // 4))
         generated_student(options.student, WIDTH).save(folder / STUDENT)
-        phases = [phase_of(batch, options.warmup + options.steps) for batch in sorted(options.batches)]
-        with ray_session(""):
-            for world in (1, 2):
-                fit(work, Task(job_of(folder, world), tuple(phases)), num_workers=world, use_gpu=False,
-                    place=folder / f"workers{world}")
-        print(f"{'workers':>8} {'batch':>6} {'pairs/s':>8} {'step ms':>8} {'gather ms':>10} {'share':>6} {'peak MB':>8}")
-        for world in (1, 2):
-            for phase in phases:
-                paces[world, phase.batch_size] = report(folder, world, phase, options.warmup)
-    middle = phases[len(phases) // 2].batch_size
-    print(f"figure two_workers_vs_one {paces[2, middle] / paces[1, middle]:.2f}")
+        train_by(WORLDS, phases, folder)
+        print(" workers  batch  pairs/s  step ms  gather ms  share  peak MB")
+        ran = [(world, phase) for world in WORLDS for phase in phases]
+        paces = {(world, phase.name): report(folder, world, phase, options.warmup) for world, phase in ran}
+    middle = phases[len(phases) // 2].name
+    one, two = (paces[world, middle] for world in WORLDS)
+    print(f"figure two_workers_vs_one {two / one:.2f}")
+
+
+def train_by(worlds: tuple[int, ...], phases: list[Phase], folder: Path) -> None:
+    """Run the phases by so many workers each, below `folder/workers1` and so on."""
+    with ray_session(""):
+        for world in worlds:
+            job = job_of(folder, world)
+            fit(work, Task(job, tuple(phases)), num_workers=world, use_gpu=False, place=job.place)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -78,7 +83,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def phase_of(batch_size: int, num_steps: int) -> Phase:
     """The recipes' alignment, on pairs alone."""
-    return replace(BOTH_TOWERS, name=str(batch_size), data="pairs", batch_size=batch_size, num_steps=num_steps)
+    return replace(
+        BOTH_TOWERS, name=str(batch_size), data="pairs", batch_size=batch_size, num_steps=num_steps
+    )
 
 
 def job_of(folder: Path, world: int) -> TrainingJob:

@@ -91,7 +91,7 @@ def write_pairs(
     languages: tuple[str, ...] = LANGUAGES,
     with_raw: bool = False,
 ) -> None:
-    """`embedded/` and `selection/` below `folder`, and `raw/`, the same pictures as img2dataset leaves them."""
+    """`embedded/` and `selection/` below `folder`, and `raw/`, the same pictures from img2dataset."""
     for name in ("embedded/shards", "embedded/texts", "raw"):
         (folder / name).mkdir(parents=True)
     keys: dict[str, list[str]] = {}
@@ -105,9 +105,7 @@ def write_pairs(
     write_selection(folder / "selection", keys, languages)
 
 
-def write_many_pairs(
-    folder: Path, num_pairs: int, *, side: int, width: int, pairs_per_shard: int
-) -> None:
+def write_many_pairs(folder: Path, num_pairs: int, *, side: int, width: int, pairs_per_shard: int) -> None:
     """As `write_pairs`, with one shard under many names, so that a million pairs take no room on the disk."""
     write_pairs(folder, pairs_per_shard, side=side, width=width, pairs_per_shard=pairs_per_shard)
     names = [f"{number:05d}" for number in range(num_pairs // pairs_per_shard)]

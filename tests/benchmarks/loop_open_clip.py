@@ -95,7 +95,9 @@ def tokenize(student: Student) -> Callable[[str], Tensor]:
     """Tokens padded to the student's full length, as open_clip's tokenizers give them."""
 
     def tokens(text: str) -> Tensor:
-        return student.tokenizer(text, padding="max_length", truncation=True, return_tensors="pt")["input_ids"]
+        return student.tokenizer(text, padding="max_length", truncation=True, return_tensors="pt")[
+            "input_ids"
+        ]
 
     return tokens
 
