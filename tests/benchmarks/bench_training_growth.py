@@ -14,13 +14,13 @@ import argparse
 import resource
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from tests.benchmarks.clocks import CLOCKS
 from tests.benchmarks.generated_pairs import generated_student, write_many_pairs
 from training.batches import BatchSource
 from training.prefetch import Prefetched
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def measure(place: Path, sizes: tuple[int, ...], options: argparse.Namespace) -> dict[int, list[Pass]]:
     """Passes over data sets of these sizes, which take turns."""
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    clock = CLOCKS["cpu" if options.cpu_time else "wall"]
     student = generated_student("nano", WIDTH)
     per_shard = min(options.pairs_per_shard, options.few)
     for size in sizes:

@@ -7,6 +7,7 @@ embed_pairs leaves them for us. Both train a student of the same shape by symmet
 process of its own with one thread that computes and one (open_clip: a process) that decodes, and take
 turns. A picture is seen once, so neither gains by remembering it. open_clip pads texts to the student's
 full length, as its tokenizers do; we pad to the longest of a batch. `--only-ours` leaves open_clip out.
+`--cpu-time` counts all processor time of a loop, its decoding too.
 
 open_clip_torch 3.3.0 and what it needs are installed into `--packages` on first use, away from the
 project's environment. Where that fails, a line says so and there is no figure.
@@ -52,6 +53,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--packages", type=Path, default=Path("out/bench/open_clip"))
+    parser.add_argument("--cpu-time", action="store_true", help="processor time, not the clock's")
     parser.add_argument("--only-ours", action="store_true", help="leave open_clip out")
     return parser.parse_args(arguments)
 
@@ -88,7 +90,8 @@ def measure(student: str, loops: tuple[str, ...], options: argparse.Namespace) -
 def run(loop: str, folder: Path, options: argparse.Namespace) -> float:
     """Pairs a second of a loop in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    sizes = (folder, options.batch, options.steps, options.warmup, options.packages.resolve())
+    clock = "cpu" if options.cpu_time else "wall"
+    sizes = (folder, options.batch, options.steps, options.warmup, clock, options.packages.resolve())
     command = [sys.executable, "-m", f"tests.benchmarks.{loop}", *map(str, sizes)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -12,13 +12,13 @@ on a busy machine.
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import AltCLIPConfig, AltCLIPModel, AltCLIPTextConfig, AltCLIPVisionConfig
 
+from tests.benchmarks.clocks import CLOCKS
 from tests.benchmarks.generated_pairs import generated_student, write_pairs
 from tests.benchmarks.training_pace import open_batches, open_run, pairs_per_second
 from training.objectives.context import LANGUAGES
@@ -57,7 +57,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def measure(folder: Path, num_steps: dict[str, int], options: argparse.Namespace) -> dict[str, float]:
     """Pairs a second by where the teacher's vectors come from."""
-    clock = time.process_time if options.cpu_time else time.perf_counter
+    clock = CLOCKS["cpu" if options.cpu_time else "wall"]
     phases = {name: phase_of(options.batch, options.warmup + steps) for name, steps in num_steps.items()}
     num_pairs = max(phase.num_steps for phase in phases.values()) * options.batch
     write_pairs(folder, num_pairs, side=256, width=WIDTH)

@@ -1,21 +1,22 @@
 """open_clip's half of bench_training_open_clip: `open_clip_train`'s epoch over its own webdataset pipeline.
 
-    python -m tests.benchmarks.loop_open_clip FOLDER BATCH STEPS WARMUP PACKAGES
+    python -m tests.benchmarks.loop_open_clip FOLDER BATCH STEPS WARMUP CLOCK PACKAGES
 
-FOLDER has `raw/` and `student/`, PACKAGES open_clip. The last line is pairs a second. The network is
-the student's, run by the functions that the project's loop runs it by; loss, optimizer, schedule, transforms
-and loader are open_clip's, with gradients clipped as the project clips them.
+FOLDER has `raw/` and `student/`, PACKAGES open_clip. CLOCK is `wall` or `cpu`. The last line is pairs a
+second. The network is the student's, run by the functions that the project's loop runs it by; loss,
+optimizer, schedule, transforms and loader are open_clip's, with gradients clipped as the project clips
+them.
 """
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from tests.benchmarks.clocks import CLOCKS
 from training.families import START_LOGIT_SCALE
 from training.student import Student, image_vectors, load_student, text_vectors
 
@@ -23,12 +24,15 @@ from training.student import Student, image_vectors, load_student, text_vectors
 def main() -> None:
     folder, batch, steps, warmup = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     # Only now: transformers shall not see a torchvision.
-    sys.path.insert(0, sys.argv[5])
+    sys.path.insert(0, sys.argv[6])
     torch.set_num_threads(1)
     torch.manual_seed(0)
     student = load_student(folder / "student")
     student.model.train().to(memory_format=torch.channels_last)
-    print(pairs_per_second(student, folder / "raw", batch, steps, warmup))
+    clock = Clock(CLOCKS[sys.argv[5]])
+    train(student, folder / "raw", batch, steps, clock)
+    first, last = clock.times[warmup], clock.times[-1]
+    print(batch * (steps - 1 - warmup) / (last - first))
 
 
 class Model(nn.Module):
@@ -48,18 +52,23 @@ class Model(nn.Module):
 
 
 class Clock:
-    """A schedule that notes when each step begins, its batch at hand."""
+    """Notes when each step begins, its batch at hand."""
 
-    def __init__(self, schedule: Callable[[int], float]):
-        self.schedule, self.times = schedule, []
+    def __init__(self, clock: Callable[[], float]):
+        self.clock, self.times = clock, []
 
-    def __call__(self, step: int) -> None:
-        self.times.append(time.perf_counter())
-        self.schedule(step)
+    def around(self, schedule: Callable[[int], float]) -> Callable[[int], None]:
+        """The schedule, which is asked at the beginning of each step."""
+
+        def asked(step: int) -> None:
+            self.times.append(self.clock())
+            schedule(step)
+
+        return asked
 
 
-def pairs_per_second(student: Student, raw: Path, batch: int, steps: int, warmup: int) -> float:
-    """Of one epoch's steps but the first few."""
+def train(student: Student, raw: Path, batch: int, steps: int, clock: Clock) -> None:
+    """One epoch."""
     define_missing_operators()
     from open_clip import ClipLoss
     from open_clip_train.data import get_data
@@ -68,10 +77,9 @@ def pairs_per_second(student: Student, raw: Path, batch: int, steps: int, warmup
 
     model, settings = Model(student), settings_of(raw, batch, steps)
     optimizer = adamw(model, settings)
-    clock = Clock(cosine_lr(optimizer, settings.lr, 1, steps))
+    schedule = clock.around(cosine_lr(optimizer, settings.lr, 1, steps))
     data = get_data(settings, (transform(student), None), tokenizer=tokenize(student))
-    train_one_epoch(model, data, ClipLoss(), 0, optimizer, None, clock, None, settings)
-    return batch * (len(clock.times) - 1 - warmup) / (clock.times[-1] - clock.times[warmup])
+    train_one_epoch(model, data, ClipLoss(), 0, optimizer, None, schedule, None, settings)
 
 
 def define_missing_operators() -> None:
