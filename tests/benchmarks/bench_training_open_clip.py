@@ -1,6 +1,6 @@
 """The project's training loop against open_clip's: the same student, objective, batches and pictures.
 
-    python -m tests.benchmarks.bench_training_open_clip [--students nano tiny] [--batch 64] [--steps 30]
+    python -m tests.benchmarks.bench_training_open_clip [--students nano tiny] [--batch 64] [--steps 20]
 
 Generated pairs with English captions lie on disk twice, as img2dataset leaves them for open_clip and as
 embed_pairs leaves them for us. Both train a student of the same shape by symmetric InfoNCE, each in a
@@ -49,8 +49,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--students", nargs="+", default=["nano", "tiny"])
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--warmup", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--warmup", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--packages", type=Path, default=Path("out/bench/open_clip"))
     parser.add_argument("--cpu-time", action="store_true", help="processor time, not the clock's")

@@ -1,6 +1,6 @@
 """Two workers with one core each against one: alignment by Ray Train, as align_student runs it.
 
-    python -m tests.benchmarks.bench_training_workers [--student nano] [--batches 32 64 128] [--steps 20]
+    python -m tests.benchmarks.bench_training_workers [--student nano] [--batches 32 64 128] [--steps 12]
 
 A batch size counts the rows of all workers, so two workers take half of each batch; each is held to a core
 of its own and computes with one thread. Pairs a second are the median over a phase's steps. `gather ms` is
@@ -75,7 +75,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--student", default="nano")
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128])
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=2_000)
     return parser.parse_args(arguments)
