@@ -63,6 +63,6 @@ def gather(rows: Tensor) -> Tensor:
     """Rows of all workers, in order of rank, with gradients to each worker's own."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
+    from torch.distributed._functional_collectives import all_gather_single
 
-    return torch.cat(all_gather(rows.contiguous()))
+    return all_gather_single(rows.contiguous(), 0, dist.group.WORLD)
