@@ -1,10 +1,19 @@
 """What each set asks: ELEVATER's from training/elevater, other sets' from the files that lie beside them."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from training.exams.classify import Paper
-from training.exams.folders import NAMES, SUFFIXES, TEMPLATES, ExamError, PictureSet, read_lines, read_names
-from training.exams.folders import read_templates as read_template_file
+from training.exams.folders import (
+    NAMES,
+    SUFFIXES,
+    TEMPLATES,
+    ExamError,
+    PictureSet,
+    read_lines,
+    read_names,
+    read_templates,
+)
 
 
 def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) -> Paper:
@@ -13,16 +22,27 @@ def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) ->
     Raises:
         ExamError: a file there does not fit.
     """
-    from training.elevater import load_set
+    from training import elevater
 
-    known = load_set(key)
-    places = _label_places(labels, known.key)
+    known = elevater.load_set(key)
+    places = label_places(labels, known.key)
+    num_classes = len(known.classes["en"])
+
+    def names_in(path: Path) -> tuple[str, ...]:
+        return elevater.read_class_names(path, num_classes)
+
+    def templates_in(path: Path) -> tuple[str, ...]:
+        return elevater.read_templates(path, known.key)
+
     return Paper(
         key=known.key,
         metric=known.metric,
-        classes={lang: given_names(places, lang) or tuple(known.classes[lang]) for lang in languages},
-        templates={lang: given_templates(places, lang) or tuple(known.templates[lang]) for lang in languages},
-        known_as=tuple(known.classes["en"]),
+        classes={lang: given(places, NAMES, lang, names_in) or known.classes[lang] for lang in languages},
+        templates={
+            lang: marked(given(places, TEMPLATES, lang, templates_in) or known.templates[lang])
+            for lang in languages
+        },
+        known_as=known.synonyms["en"],
         num_test=known.num_test,
         near_chance=known.near_chance,
     )
@@ -36,11 +56,11 @@ def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], label
     Raises:
         ExamError: it has them in no language.
     """
-    places = [*_label_places(labels, name), pictures.folder]
-    classes = {lang: given_names(places, lang) for lang in languages}
+    places = [*label_places(labels, name), pictures.folder]
+    classes = {lang: given(places, NAMES, lang, read_names) for lang in languages}
     if "en" in languages:
         classes["en"] = classes["en"] or pictures.class_names
-    templates = {lang: given_templates(places, lang) for lang in languages}
+    templates = {lang: given(places, TEMPLATES, lang, read_templates) for lang in languages}
     complete = [lang for lang in languages if classes[lang] and templates[lang]]
     if not complete:
         raise ExamError(f"{pictures.folder} needs {NAMES}.txt and {TEMPLATES}.txt (with _zh for Chinese)")
@@ -53,18 +73,25 @@ def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], label
     )
 
 
-def _label_places(labels: Path | None, name: str) -> list[Path]:
+def label_places(labels: Path | None, name: str) -> list[Path]:
     """Where to look for class names and templates first, the set's own folder before what goes for all."""
     return [] if labels is None else [labels / name, labels]
 
 
-def given_names(places: list[Path], lang: str) -> tuple[str, ...] | None:
-    """Class names in a language from the first of the folders that has them."""
-    found = (read_names(place / f"{NAMES}{SUFFIXES[lang]}.txt") for place in places)
-    return next((names for names in found if names), None)
+def given(places: list[Path], file: str, lang: str, read: Callable[[Path], tuple[str, ...] | None]):
+    """What `read` makes of the first of a language's files, as text or JSON, that there is; else None.
+
+    Raises:
+        ExamError: that file does not fit.
+    """
+    paths = [place / f"{file}{SUFFIXES[lang]}{kind}" for place in places for kind in (".txt", ".json")]
+    path = next((path for path in paths if path.is_file()), None)
+    try:
+        return read(path) if path else None
+    except ValueError as error:
+        raise ExamError(str(error)) from error
 
 
-def given_templates(places: list[Path], lang: str) -> tuple[str, ...] | None:
-    """Templates in a language from the first of the folders that has them."""
-    found = (read_template_file(place / f"{TEMPLATES}{SUFFIXES[lang]}.txt") for place in places)
-    return next((templates for templates in found if templates), None)
+def marked(templates: Iterable[str]) -> tuple[str, ...]:
+    """Templates with `{c}` for the class name, where they have `{}`."""
+    return tuple(template.replace("{}", "{c}") for template in templates)

@@ -12,8 +12,9 @@ class Labels:
     """Class names and templates to use instead of the project's or the set's own.
 
     A folder with `SET/classnames.txt`, `SET/zeroshot_classification_templates.txt` and their twins
-    `classnames_zh.txt`, `zeroshot_classification_templates_zh.txt`; what is not there stays as it is. A
-    template file directly in the folder goes for all sets. `content` is filled in as the recipe is resolved.
+    `classnames_zh.txt`, `zeroshot_classification_templates_zh.txt`, each a text file or `.json` of the forms
+    that training/elevater reads; what is not there stays as it is. A file directly in the folder goes for all
+    sets. `content` is filled in as the recipe is resolved.
     """
 
     path: str

@@ -87,7 +87,7 @@ def test_names_of_ones_own_that_do_not_fit_skip_the_set(elevater, tmp_path):
     source = ExamSource(
         "elevater", str(elevater), sets=("cifar-10",), labels=Labels(str(tmp_path / "labels"))
     )
-    assert "differ in length" in sit(source)["skipped"][0]["reason"]
+    assert "the set has 6 classes" in sit(source)["skipped"][0]["reason"]
 
 
 @pytest.fixture

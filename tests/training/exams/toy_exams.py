@@ -2,6 +2,7 @@
 
 import io
 import sys
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -9,12 +10,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from toy_training import COLOURS, HAN, picture, png
+from toy_training import COLOURS, HAN, picture, png, unit
 
 from training import shards
 
-SHAPES = ("circle", "square", "line", "cross")
-SHAPES_ZH = ("圆", "方块", "线", "十字")
+# Circles, squares, lines and crosses go by names that the tiny students' tokenizer can tell apart.
+SHAPES = ("red", "green", "blue", "yellow")
+SHAPES_ZH = ("红", "绿", "蓝", "黄")
+# Classes of different sizes.
+SHAPE_LABELS = [min(3, int(number**0.5) % 5) for number in range(60)]
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,15 @@ class ExamSet:
     classes: dict
     num_test: int = 12
     near_chance: bool = False
-    templates: dict = field(default_factory=lambda: {"en": ("{c}", "a {c} thing"), "zh": ("{c}", "{c}色")})
-    title: dict = field(default_factory=lambda: {"en": "", "zh": ""})
+    templates: dict = field(default_factory=lambda: {"en": ("{}", "a {} thing"), "zh": ("{}", "{}色")})
+    synonyms: dict = field(default_factory=dict)
 
 
 def colours(key: str, metric: str, names: tuple = COLOURS, **options) -> ExamSet:
     """A set of the colours."""
-    return ExamSet(key, metric, {"en": names, "zh": tuple(HAN[name] for name in names)}, **options)
+    classes = {"en": names, "zh": tuple(HAN[name] for name in names)}
+    synonyms = {lang: tuple((name,) for name in column) for lang, column in classes.items()}
+    return ExamSet(key, metric, classes, synonyms=synonyms, **options)
 
 
 TOY_ELEVATER = {
@@ -51,8 +57,17 @@ def install_elevater(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("training.elevater")
     module.ELEVATER = tuple(TOY_ELEVATER)
     module.load_set = TOY_ELEVATER.__getitem__
+    module.read_class_names = lambda path, num_classes: _lines(path, num_classes)
+    module.read_templates = lambda path, key: _lines(path)
     monkeypatch.setitem(sys.modules, "training.elevater", module)
     monkeypatch.setattr("training.elevater", module, raising=False)
+
+
+def _lines(path: Path, num: int | None = None) -> tuple[str, ...]:
+    lines = tuple(path.read_text().splitlines())
+    if num not in (None, len(lines)):
+        raise ValueError(f"{path} has {len(lines)} class names, the set has {num} classes")
+    return lines
 
 
 def npy(values, **options) -> bytes:
@@ -104,12 +119,39 @@ def drawn_shape(seed: int, shape: int) -> Image.Image:
     return image
 
 
-def write_shapes(folder: Path, num: int = 60) -> Path:
-    """Drawn shapes with class names and templates in both languages; the classes are of different sizes."""
-    labels = [min(3, int(number**0.5) % 5) for number in range(num)]
+class PixelTeacher:
+    """Knows nothing, and tells everything apart: fixed random projections of pixels and of texts."""
+
+    width = 24
+
+    def prepare_images(self, images: list[Image.Image]) -> np.ndarray:
+        """Small grey pictures (pictures, 64), their mean brightness taken out."""
+        small = np.stack(
+            [np.asarray(image.convert("L").resize((8, 8)), np.float32).ravel() for image in images]
+        )
+        # A plain picture keeps a direction.
+        return small - small.mean(axis=1, keepdims=True) + 0.1
+
+    def embed_prepared(self, prepared: np.ndarray) -> np.ndarray:
+        """Unit vectors; einsum sums one row as it sums many."""
+        weights = np.random.default_rng(0).normal(size=(64, self.width)).astype(np.float32)
+        return unit(np.einsum("ij,jk->ik", prepared, weights))
+
+    def embed_images(self, images: list[Image.Image]) -> np.ndarray:
+        """Unit vectors."""
+        return self.embed_prepared(self.prepare_images(images))
+
+    def embed_texts(self, texts: list[str]) -> np.ndarray:
+        """A vector of its own for each text."""
+        seeds = [zlib.crc32(text.encode()) for text in texts]
+        return unit(np.stack([np.random.default_rng(seed).normal(size=self.width) for seed in seeds]))
+
+
+def write_shapes(folder: Path) -> Path:
+    """Drawn shapes with class names and templates in both languages."""
     samples = [
         {"png": png(drawn_shape(seed, label)), "cls": str(label).encode()}
-        for seed, label in enumerate(labels)
+        for seed, label in enumerate(SHAPE_LABELS)
     ]
     return write_tars(
         folder,
@@ -117,6 +159,6 @@ def write_shapes(folder: Path, num: int = 60) -> Path:
         per_tar=25,
         classnames="\n".join(SHAPES) + "\n",
         classnames_zh="\n".join(SHAPES_ZH) + "\n",
-        zeroshot_classification_templates="a drawing of a {c}\n{c}\n",
-        zeroshot_classification_templates_zh="{c}的图片\n{c}\n",
+        zeroshot_classification_templates="a {c} picture\n{c}\n",
+        zeroshot_classification_templates_zh="{c}色的图片\n{c}\n",
     )
