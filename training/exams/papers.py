@@ -15,6 +15,8 @@ from training.exams.folders import (
     read_templates,
 )
 
+KINDS = (".txt", ".json")
+
 
 def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) -> Paper:
     """One of ELEVATER's sets, with class names and templates from the folder `labels` where it has them.
@@ -37,9 +39,11 @@ def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) ->
     return Paper(
         key=known.key,
         metric=known.metric,
-        classes={lang: given(places, NAMES, lang, names_in) or known.classes[lang] for lang in languages},
+        classes={
+            lang: given(places, NAMES, lang, names_in, KINDS) or known.classes[lang] for lang in languages
+        },
         templates={
-            lang: marked(given(places, TEMPLATES, lang, templates_in) or known.templates[lang])
+            lang: marked(given(places, TEMPLATES, lang, templates_in, KINDS) or known.templates[lang])
             for lang in languages
         },
         known_as=known.synonyms["en"],
@@ -78,13 +82,13 @@ def label_places(labels: Path | None, name: str) -> list[Path]:
     return [] if labels is None else [labels / name, labels]
 
 
-def given(places: list[Path], file: str, lang: str, read: Callable[[Path], tuple[str, ...] | None]):
-    """What `read` makes of the first of a language's files, as text or JSON, that there is; else None.
+def given(places: list[Path], file: str, lang: str, read: Callable, kinds: tuple[str, ...] = (".txt",)):
+    """What `read` makes of the first of a language's files that there is, else None.
 
     Raises:
         ExamError: that file does not fit.
     """
-    paths = [place / f"{file}{SUFFIXES[lang]}{kind}" for place in places for kind in (".txt", ".json")]
+    paths = [place / f"{file}{SUFFIXES[lang]}{kind}" for place in places for kind in kinds]
     path = next((path for path in paths if path.is_file()), None)
     try:
         return read(path) if path else None
