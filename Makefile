@@ -6,12 +6,14 @@ DCCLIP := $(VENV)/bin/dcclip
 ROOT ?= out
 # Further options of `dcclip run`, for example ARGS="--set distill_student.seed=1".
 ARGS ?=
+# As `dcclip run` trains: glibc keeps freed tensors (training/README.md).
+KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data ablation compile lint clean
+.PHONY: help install run smoke test bench-data bench-training ablation compile lint clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 install: $(READY) ## Make the environment from constraints.txt
 
@@ -37,8 +39,11 @@ test: $(READY) ## Run the tests
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
 
+bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 15 minutes)
+	@for name in teacher open_clip workers growth; do $(KEEP_MEMORY) $(VENV)/bin/python -m tests.benchmarks.bench_training_$$name || exit 1; done
+
 ablation: $(READY) ## Train each technique on a finished run and compare (hours; ARGS="--steps 0.25" is a quarter)
-	@MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 $(DCCLIP) ablation --root $(ROOT) $(ARGS)
+	@$(KEEP_MEMORY) $(DCCLIP) ablation --root $(ROOT) $(ARGS)
 
 compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
 	@$(DCCLIP) compile --output dist/dcclip-full.yaml

@@ -38,6 +38,7 @@ KANA_OR_HANGUL = (
 NOT_ENGLISH = (
     rf"[\u0400-\u1cff\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\ua000-\ua6ff\uac00-\ud7ff\uff66-\uffdc{HAN}]"
 )
+WORD_START = "(?<![a-z])"
 
 
 def stripped(column: str) -> Column:
@@ -63,7 +64,8 @@ def _length_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tup
         (f"{lang}_too_short", F.length(caption) < limits.min_chars),
         (f"{lang}_too_long", F.length(caption) > limits.max_chars),
         (f"{lang}_too_few_words", num_words < limits.min_words),
-        (f"{lang}_too_many_words", num_words > limits.max_words),
+        # No caption has more words than characters, and most are too short to be counted.
+        (f"{lang}_too_many_words", (F.length(caption) > limits.max_words) & (num_words > limits.max_words)),
     ]
 
 
@@ -71,7 +73,8 @@ def _wrong_script(lang: str, caption: Column) -> Column:
     """A caption without any letter, such as a price, passes as English."""
     if lang == "zh":
         return ~caption.rlike(f"[{HAN}]") | caption.rlike(KANA_OR_HANGUL)
-    return caption.rlike(NOT_ENGLISH) | ~caption.rlike(r"\p{IsLatin}|^\P{L}+$")
+    is_ascii = F.octet_length(caption) == F.length(caption)
+    return (~is_ascii & caption.rlike(NOT_ENGLISH)) | ~caption.rlike(r"\p{IsLatin}|^\P{L}+$")
 
 
 def _pattern_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:
@@ -91,9 +94,13 @@ def _pattern_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tu
 
 def _matches(caption: Column, name: str, lang: str) -> Column:
     """Most captions lack a character that all of a rule's matches have, which is quick to see."""
-    needed = {"url": ".", "email": "@"}.get(name)
+    needed = {
+        "url": caption.contains("."),
+        "email": caption.contains("@"),
+        "phone": caption.rlike("[0-9]"),
+    }
     found = caption.rlike(pattern_of(name, lang))
-    return found if needed is None else caption.contains(needed) & found
+    return needed[name] & found if name in needed else found
 
 
 @cache
@@ -104,7 +111,11 @@ def pattern_of(name: str, lang: str) -> str:
     # What must start the caption is tried at its start alone.
     whole = "|".join(pattern.removeprefix("^") for pattern in found if pattern.startswith("^"))
     parts = [pattern for pattern in found if not pattern.startswith("^")]
-    return f"(?i){'|'.join([f'^(?:{whole})', *parts] if whole else parts)}"
+    # What starts a word is tried where one starts.
+    starts = [part.removeprefix(WORD_START) for part in parts if part.startswith(WORD_START)]
+    parts = [part for part in parts if not part.startswith(WORD_START)]
+    joined = [f"^(?:{whole})"] * bool(whole) + parts + [f"{WORD_START}(?:{'|'.join(starts)})"] * bool(starts)
+    return f"(?i){'|'.join(joined)}"
 
 
 def _python_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:

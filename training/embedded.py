@@ -3,12 +3,14 @@
 Rows keep what is stored, as it is stored: pictures encoded, vectors as bfloat16 bytes.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training import shards
@@ -16,6 +18,8 @@ from training.selection import LANGUAGES, Selection
 from training.stream import Unit
 from training.views import View, from_record
 
+# What pyarrow makes of a parquet file that was cut off, and of one with broken pages.
+BROKEN = (pa.ArrowInvalid, OSError)
 # So many texts tell in which directions the teacher's vectors differ.
 NUM_SAMPLED = 50_000
 # What Python takes for a row beside pictures and vectors, roughly.
@@ -95,19 +99,22 @@ class Embedded:
         return [pair for pair in pairs if pair]
 
     def num_texts(self) -> dict[str, int]:
-        """By row group, named FILE#NUMBER, the number of texts without images."""
+        """By row group, named FILE#NUMBER, the number of texts without images; a broken file has none."""
         return {
             f"{path.name}#{number}": metadata.row_group(number).num_rows
             for path in self._text_files()
-            for metadata in [pq.read_metadata(path)]
+            if (metadata := _metadata(path))
             for number in range(metadata.num_row_groups)
         }
 
     def texts(self, unit: Unit) -> list[Text]:
-        """The texts without images of a unit of a row group."""
+        """The texts without images of a unit of a row group, none where it is broken."""
         name, _, number = unit.name.rpartition("#")
-        with pq.ParquetFile(self.folder / "texts" / name) as file:
-            rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
+        try:
+            with pq.ParquetFile(self.folder / "texts" / name) as file:
+                rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
+        except BROKEN:
+            return []
         return [Text(row["text"], row["vector"]) for row in rows[unit.part :: unit.num_parts]]
 
     def parallel_captions(self) -> Iterator[tuple[str, str]]:
@@ -139,6 +146,15 @@ class Embedded:
 
     def _text_files(self) -> list[Path]:
         return sorted((self.folder / "texts").glob("*.parquet"))
+
+
+def _metadata(path: Path) -> pq.FileMetaData | None:
+    """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off."""
+    try:
+        return pq.read_metadata(path)
+    except BROKEN:
+        warnings.warn(f"{path} is broken and left out", stacklevel=2)
+        return None
 
 
 def _pair_of(sample: dict, scores: dict[str, float], width: int, with_images: bool) -> Pair | None:

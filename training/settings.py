@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 # What a teacher from a hub computes in on a GPU.
 PRECISIONS = ("float32", "bfloat16")
+# What a student is trained in.
+TRAINING_PRECISIONS = ("float32", "bf16", "auto")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Phase:
     the share of captions in which the languages are mixed; `online_teacher` the folder of a teacher for the
     term feature_map.
 
-    `precision` is `float32` or `bf16` (autocast; weights, losses and gradients stay in float32).
+    `precision` is `float32`, `bf16` (autocast; weights, losses and gradients stay in float32), or `auto`:
+    bf16 where the device has instructions for it.
     `micro_batches` cuts a worker's rows to save memory, the contrast still sees all of them.
     `patch_dropout` is the share of patches that a ViT leaves out. `compile` is torch.compile.
     """
@@ -113,7 +116,8 @@ class Phase:
             raise ValueError(f"phase {self.name!r}: towers are image and text, not {self.towers}")
         if self.data not in ("pairs", "texts", "both"):
             raise ValueError(f"phase {self.name!r}: data is pairs, texts or both, not {self.data!r}")
-        if self.precision not in ("float32", "bf16"):
-            raise ValueError(f"phase {self.name!r}: precision is float32 or bf16, not {self.precision!r}")
+        if self.precision not in TRAINING_PRECISIONS:
+            choices = ", ".join(TRAINING_PRECISIONS)
+            raise ValueError(f"phase {self.name!r}: precision is one of {choices}, not {self.precision!r}")
         if self.micro_batches < 1 or not 0 <= self.patch_dropout < 1:
             raise ValueError(f"phase {self.name!r}: micro_batches from 1, patch_dropout in [0, 1)")

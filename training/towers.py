@@ -14,7 +14,8 @@ class Towers(nn.Module):
     def __init__(self, model: nn.Module, precision: str = "float32", adapter: nn.Module | None = None):
         super().__init__()
         self.model = model
-        self.bf16 = precision == "bf16"
+        device = next(model.parameters()).device.type
+        self.bf16 = precision == "bf16" or (precision == "auto" and multiplies_in_bf16(device))
         self.adapter = adapter
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
@@ -40,6 +41,13 @@ class Towers(nn.Module):
         if not self.bf16:
             return given
         return {name: nn.functional.normalize(item.float(), dim=1) for name, item in given.items()}
+
+
+def multiplies_in_bf16(device: str) -> bool:
+    """Whether a kind of device (`cuda`, `cpu`) has instructions for bf16, or would only emulate them."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def gather(rows: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def write_teacher(folder: Path, num_layers: int) -> None:
     tokenizer = train_tokenizer(words, 1_000, 77)
     tokenizer.save_pretrained(folder)
     CLIPProcessor(CLIPImageProcessorPil(), AutoTokenizer.from_pretrained(folder)).save_pretrained(folder)
-    write_json(folder / CARD, {"kind": "hf", "source": "random", "revision": None})
+    write_json(folder / CARD, {"kind": "hf", "source": "random", "revision": None, "precision": "float32"})
 
 
 def captions(number: int) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Near-duplicates planted among random vectors: how many are found, and how the time grows with the rows.
 
-    python -m tests.benchmarks.bench_near_duplicates [--rows 200000] [--cosine 0.95]
+    python -m tests.benchmarks.bench_near_duplicates [--rows 1000000] [--cosine 0.95]
 
 A tenth of the rows are copies of others, turned away to cosines between the threshold and 1, evenly. The job
-is timed on a quarter, a half and all of the rows, with one Spark session, after a warm-up. Growth is CPU time
+is timed on a tenth, a half and all of the rows, with one Spark session, after a warm-up. Growth is CPU time
 over CPU time as the rows double, from half to all; n log n would be a little over 2.
 """
 
@@ -74,12 +74,12 @@ def measure(spark, folder: Path, num_files: int, rows_per_file: int, cosine: flo
 def main() -> None:
     """Plant, find, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--cosine", type=float, default=0.95)
     parser.add_argument("--master", default="local[*]")
     options = parser.parse_args()
-    num_files = 4 * max(1, round(options.rows / ROWS_PER_FILE / 4))
+    num_files = 10 * max(1, round(options.rows / ROWS_PER_FILE / 10))
     rows_per_file = options.rows // num_files
     with tempfile.TemporaryDirectory() as folder, spark_session("bench", options.master) as spark:
         for number in range(num_files):
@@ -87,7 +87,7 @@ def main() -> None:
         measure(spark, Path(folder), 1, rows_per_file, options.cosine)
         print(f"{'rows':>10} {'seconds':>8} {'CPU s':>8} {'recall':>7}")
         used = {}
-        for files in (num_files // 4, num_files // 2, num_files):
+        for files in (num_files // 10, num_files // 2, num_files):
             seconds, used[files], recall = measure(spark, Path(folder), files, rows_per_file, options.cosine)
             print(f"{files * rows_per_file:>10,} {seconds:>8.1f} {used[files]:>8.1f} {recall:>7.4f}")
     growth = used[num_files] / used[num_files // 2]

@@ -23,8 +23,9 @@ from pyspark.sql import SparkSession
 from components.list_files import look_at
 from components.url_lists import UrlList
 from infra.memory import PeakMemory
+from spark_jobs.limits import BEFORE_CRAWL
 from spark_jobs.merge_lists import merge_lists
-from spark_jobs.rules import caption_rules, first_reason
+from spark_jobs.rules import caption_reason
 from spark_jobs.session import spark_session
 
 HAN = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
@@ -54,7 +55,7 @@ def _url(number: int) -> str:
 
 def merge_with_spark(spark: SparkSession, lists: tuple[UrlList, ...], place: Path) -> int:
     """URLs found by the job itself."""
-    rule = lambda lang: first_reason(caption_rules(lang, 1, 1_000))  # noqa: E731
+    rule = functools.partial(caption_reason, limits=BEFORE_CRAWL)
     return merge_lists(spark, [look_at(source) for source in lists], ("zh", "en"), rule, place)["urls"]
 
 

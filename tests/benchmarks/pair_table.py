@@ -5,11 +5,13 @@ what the filter rules look for. The same numbers give the same table, and a shar
 """
 
 from functools import cache
+from multiprocessing import Pool
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 ROWS_PER_SHARD = 10_000
 TEXTS = ("key", "url", "zh", "en", "status", "error_message", "sha256")
@@ -105,8 +107,14 @@ def make_shard(number: int) -> pa.Table:
 def write_table(folder: Path, num_rows: int) -> Path:
     """Write the shards' records below `folder`, unless they are there; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(num_rows // ROWS_PER_SHARD):
-        path = folder / f"{number:05d}.parquet"
-        if not path.exists():
-            pq.write_table(make_shard(number), path)
+    paths = {number: folder / f"{number:05d}.parquet" for number in range(num_rows // ROWS_PER_SHARD)}
+    waiting = [(number, path) for number, path in paths.items() if not path.exists()]
+    with Pool() as pool, tqdm(total=len(waiting), unit="shard", desc=f"{num_rows:,} rows") as bar:
+        for _ in pool.imap_unordered(_write_shard, waiting):
+            bar.update()
     return folder
+
+
+def _write_shard(number_and_path: tuple[int, Path]) -> None:
+    number, path = number_and_path
+    pq.write_table(make_shard(number), path)

@@ -1,6 +1,8 @@
 """Reading embedded shards and texts by units: what is selected, what is broken, what is known."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from toy_training import COLOURS, HAN, WIDTH, all_pairs, noise, png, sources_of
 
@@ -51,6 +53,21 @@ def test_units_of_the_lists_share_their_texts(embedded):
     assert len(units) > len(embedded.num_texts())
     found = [row.text for unit in units for row in embedded.texts(unit)]
     assert sorted(found) == sorted([*COLOURS, *HAN.values()])
+
+
+def test_a_text_file_that_was_cut_off_is_left_out_and_said(tmp_path):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    rows = pa.table({"text": ["red"], "vector": [bytes(2 * WIDTH)]})
+    pq.write_table(rows, texts / "whole.parquet")
+    whole = (texts / "whole.parquet").read_bytes()
+    (texts / "cut.parquet").write_bytes(whole[:-20])
+    (texts / "pages.parquet").write_bytes(whole[:4] + bytes(60) + whole[64:])
+    embedded = Embedded(tmp_path, None, WIDTH)
+    with pytest.warns(UserWarning, match="cut.parquet is broken"):
+        counts = embedded.num_texts()
+    found = {name: [row.text for row in embedded.texts(Unit(name, 1))] for name in counts}
+    assert found == {"pages.parquet#0": [], "whole.parquet#0": ["red"]}
 
 
 def test_pictures_are_read_only_where_they_are_asked_for(embedded):

@@ -233,6 +233,18 @@ def test_bf16_learns_what_float32_does(source):
     assert coarse[-1]["loss"] < 0.7 * coarse[0]["loss"]
 
 
+@pytest.mark.parametrize("capable", [True, False])
+def test_auto_is_bf16_where_the_processor_has_it(capable, source, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": capable})
+    losses = {
+        precision: take_steps(start(phase), source(phase), 1)[0]["loss"]
+        for precision in ("auto", "bf16", "float32")
+        for phase in [replace(BOTH, precision=precision)]
+    }
+    assert losses["auto"] == losses["bf16" if capable else "float32"]
+    assert losses["bf16"] != losses["float32"]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"precision": "fp8"}, {"micro_batches": 0}, {"patch_dropout": 1.0}, {"data": "songs"}]
 )

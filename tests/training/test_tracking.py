@@ -7,8 +7,11 @@ from training.tracking import EXPERIMENT, LiveCurve
 
 
 @pytest.fixture
-def uri(tmp_path) -> str:
-    return f"sqlite:///{tmp_path}/mlflow.db"
+def uri(tmp_path, monkeypatch) -> str:
+    address = f"sqlite:///{tmp_path}/mlflow.db"
+    # Waiting for points asks the default store, which MLflow would make where the tests run.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    return address
 
 
 def open_curve(uri: str, place) -> LiveCurve:
