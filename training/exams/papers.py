@@ -53,27 +53,30 @@ def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) ->
 
 
 def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], labels: Path | None) -> Paper:
-    """A set with its own class names and templates, in those of the languages that it has both in.
+    """A set with its own class names, in those of the languages that it has them in.
 
-    Labels are class numbers; the names are in their order.
+    Labels are class numbers; the names are in their order. Where it has no templates, the project's generic
+    ones are asked with.
 
     Raises:
-        ExamError: it has them in no language.
+        ExamError: it has class names in no language.
     """
+    from training.elevater import GENERIC_TEMPLATES
+
     places = [*label_places(labels, name), pictures.folder]
     classes = {lang: given(places, NAMES, lang, read_names) for lang in languages}
     if "en" in languages:
         classes["en"] = classes["en"] or pictures.class_names
-    templates = {lang: given(places, TEMPLATES, lang, read_templates) for lang in languages}
-    complete = [lang for lang in languages if classes[lang] and templates[lang]]
-    if not complete:
-        raise ExamError(f"{pictures.folder} needs {NAMES}.txt and {TEMPLATES}.txt (with _zh for Chinese)")
+    there = [lang for lang in languages if classes[lang]]
+    if not there:
+        raise ExamError(f"{pictures.folder} needs {NAMES}.txt, or {NAMES}_zh.txt for Chinese")
+    templates = {lang: given(places, TEMPLATES, lang, read_templates) for lang in there}
     kind = (read_lines(pictures.folder / "dataset_type.txt") or ("",))[0].lower()
     return Paper(
         key=name,
         metric="11point_mAP" if kind == "multilabel" else "accuracy",
-        classes={lang: classes[lang] for lang in complete},
-        templates={lang: templates[lang] for lang in complete},
+        classes={lang: classes[lang] for lang in there},
+        templates={lang: templates[lang] or marked(GENERIC_TEMPLATES[lang]) for lang in there},
     )
 
 

@@ -1,13 +1,19 @@
 """ELEVATER's sets as they are asked, from the project's own class names and templates."""
 
+import json
 import random
+from dataclasses import asdict, replace
 
 import pytest
 
-from training.elevater import ELEVATER, load_set
+from components.evaluate_student import EvaluateStudent
+from components.step import build
+from pipelines.resolve import _locate, choose_recipe
+from training.elevater import ELEVATER, GENERIC_TEMPLATES, load_set
 from training.exams.class_order import BY_NAME, order_of
 from training.exams.finding import names_of
-from training.exams.papers import elevater_paper, given, marked
+from training.exams.folders import open_set
+from training.exams.papers import elevater_paper, given, marked, own_paper
 
 
 @pytest.mark.parametrize("key", ELEVATER)
@@ -38,6 +44,30 @@ def test_the_first_file_wins(tmp_path):
     assert given(places, "names", "zh", type(tmp_path).read_text, (".txt", ".json")) == "all"
     (tmp_path / "set" / "names_zh.txt").write_text("one")
     assert given(places, "names", "zh", type(tmp_path).read_text, (".txt", ".json")) == "one"
+
+
+def test_a_set_without_templates_is_asked_with_generic_ones(tmp_path):
+    (tmp_path / "set" / "test" / "tench").mkdir(parents=True)
+    (tmp_path / "set" / "classnames_zh.txt").write_text("丁鱥\n")
+    paper = own_paper("set", open_set(tmp_path / "set"), ("en", "zh"), None)
+    assert paper.classes == {"en": ("tench",), "zh": ("丁鱥",)}
+    assert paper.templates["zh"] == marked(GENERIC_TEMPLATES["zh"])
+
+
+def test_a_recipe_names_exams_and_what_is_in_them_is_part_of_the_steps_identity(tmp_path):
+    given_exams = [
+        {"kind": "elevater", "path": "exams/elevater", "labels": {"path": "labels"}},
+        {"kind": "retrieval", "hub": [{"name": "xm3600", "repository": "a/b", "revision": "0" * 40}]},
+    ]
+    recipe = choose_recipe("demo", {"evaluate_student.exams": json.dumps(given_exams)})
+    for name in ("corpus/exam/emoji", "exams/elevater", "labels"):
+        (tmp_path / name).mkdir(parents=True)
+    evaluated = replace(recipe.evaluate_student, exam="corpus/exam/emoji")
+    values = _locate(asdict(evaluated), str(tmp_path), "")
+    first, second = build(EvaluateStudent, values).exams
+    assert first.path == str(tmp_path / "exams" / "elevater")
+    assert first.content and first.labels.content
+    assert (second.path, second.hub[0].name) == (None, "xm3600")
 
 
 def test_the_toolkits_mark_is_ours():
