@@ -14,6 +14,7 @@ import torch
 from PIL.Image import Image
 
 from training import shards
+from training.exams.metrics import top_k_accuracy
 from training.student import Student, image_vectors, text_vectors
 
 SUFFIXES = {"en": "", "zh": "_zh"}
@@ -66,17 +67,25 @@ class StudentEncoder:
         self.model = student.model.eval()
         self.width = self.model.config.projection_dim
 
+    def prepare_images(self, images: list[Image]) -> torch.Tensor:
+        """Pixels (number of images, 3, side, side)."""
+        return self.student.image_processor(images, return_tensors="pt")["pixel_values"]
+
     @torch.inference_mode()
+    def embed_prepared(self, prepared: torch.Tensor) -> np.ndarray:
+        """Unit vectors (number of images, width)."""
+        return image_vectors(self.model, prepared.to(self.model.device)).cpu().numpy()
+
     def embed_images(self, images: list[Image]) -> np.ndarray:
         """Unit vectors (number of images, width)."""
-        pixels = self.student.image_processor(images, return_tensors="pt")["pixel_values"]
-        return image_vectors(self.model, pixels).numpy()
+        return self.embed_prepared(self.prepare_images(images))
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         """Unit vectors (number of texts, width)."""
         tokens = self.student.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        return text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"]).numpy()
+        tokens = tokens.to(self.model.device)
+        return text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"]).cpu().numpy()
 
 
 def class_vectors(encoder, names: list[str], templates: list[str]) -> np.ndarray:
@@ -99,13 +108,6 @@ def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
         lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
         for lang, names in exam.names.items()
     }
-
-
-def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of rows whose class is among the k best; a tie counts against the class, and so does NaN."""
-    own = scores[np.arange(len(labels)), labels][:, None]
-    better = (~(scores < own)).sum(axis=1) - 1
-    return float((better < k).mean())
 
 
 def accuracies(scores: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, float]]:
