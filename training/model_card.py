@@ -24,8 +24,8 @@ license_name: see-data
 
 # A small bilingual CLIP
 
-An image tower and a text tower of {parameters:.1f} million parameters in all, for Chinese and English, distilled
-from a large teacher and aligned on image-text pairs by dcclip (DC-CLIP, arXiv 2404.11249).
+An image tower and a text tower of {parameters:.1f} million parameters in all, for Chinese and English,
+distilled from a large teacher and aligned on image-text pairs by dcclip (DC-CLIP, arXiv 2404.11249).
 
 ## Use
 
@@ -45,7 +45,7 @@ LIMITS = """## Limits
 - Texts are cut after {max_tokens} tokens, pictures are squeezed into a square.
 - Not tried: faces, text in pictures, counting, medical or legal use, fairness between groups of people. The
   pairs come from the web and carry its biases.
-- The licence of these weights follows from that of the data and of the teacher, which dcclip does not judge."""
+- The licence of these weights follows from those of the data and of the teacher; dcclip does not judge it."""
 
 
 def write_model_card(
@@ -96,22 +96,23 @@ def _figures(exam: dict, int8: dict | None) -> list[str]:
     header = ["", "English top-1", "top-5", "Chinese top-1", "top-5"]
     parts = [
         "## Figures",
-        f"Zero-shot on {exam['num_images']:,} pictures of {exam['num_classes']:,} classes (`{exam['exam']}`), "
-        "in percent:",
+        f"Zero-shot on {exam['num_images']:,} pictures of {exam['num_classes']:,} classes "
+        f"(`{exam['exam']}`), in percent:",
         table(header, rows),
     ]
     return parts + (_int8(int8) if int8 else [])
 
 
 def _int8(int8: dict) -> list[str]:
-    rows = [
-        [name, *(f"{100 * marks[lang]:.1f}" for lang in ("en", "zh"))] for name, marks in int8["top1"].items()
-    ]
-    cosine = {
-        kind: f"{values['mean']:.4f} (least {values['least']:.4f})" for kind, values in int8["cosine"].items()
-    }
+    """How far int8 is from float32."""
+    top1 = int8["top1"].items()
+    rows = [[name, *(f"{100 * marks[lang]:.1f}" for lang in ("en", "zh"))] for name, marks in top1]
+    images, texts = (
+        f"{values['mean']:.4f} (least {values['least']:.4f})"
+        for values in (int8["cosine"][kind] for kind in ("images", "texts"))
+    )
     return [
-        f"The ONNX files in int8 have {sum(int8['megabytes'].values()):.1f} MB; on {int8['num_images']:,} of "
-        f"these pictures their mean cosine with float32 is {cosine['images']}, of class names {cosine['texts']}:",
+        f"The ONNX files in int8 have {sum(int8['megabytes'].values()):.1f} MB. On {int8['num_images']:,} of "
+        f"these pictures their mean cosine with float32 is {images}, on the class names {texts}:",
         table(["ONNX", "English top-1", "Chinese top-1"], rows),
     ]

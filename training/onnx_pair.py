@@ -11,6 +11,7 @@ from training.export import IMAGE, TEXT
 from training.quantize import int8_name
 from training.student import Student
 
+SMALL = tuple(int8_name(name) for name in (IMAGE, TEXT))
 # Pictures of an exam that a comparison takes at most.
 MAX_IMAGES = 1_000
 
@@ -21,7 +22,7 @@ class OnnxEncoder:
     def __init__(self, folder: Path, student: Student, int8: bool = False):
         import onnxruntime
 
-        names = [int8_name(name) if int8 else name for name in (IMAGE, TEXT)]
+        names = SMALL if int8 else (IMAGE, TEXT)
         self.image, self.text = (onnxruntime.InferenceSession(folder / name) for name in names)
         self.student = student
 
@@ -67,9 +68,7 @@ def compare_pair(folder: Path, student: Student, exam: zero_shot.Exam, int8: boo
             },
             "top1": top1,
             "drop_points": 100 * (_mean(top1["fp32"]) - _mean(top1["int8"])),
-            "megabytes": {
-                name: (folder / name).stat().st_size / 2**20 for name in map(int8_name, (IMAGE, TEXT))
-            },
+            "megabytes": {name: (folder / name).stat().st_size / 2**20 for name in SMALL},
             "num_images": len(exam.images),
         }
     return facts

@@ -53,12 +53,10 @@ def _largest_table(graph: onnx.GraphProto) -> tuple[onnx.TensorProto, onnx.NodeP
 
 def _dequantized_lookup(name: str, lookup: onnx.NodeProto) -> list[onnx.NodeProto]:
     """Nodes that look up rows and scales and multiply them, in place of `lookup`."""
-    tokens, output = lookup.input[1], lookup.output[0]
+    tokens, output, at = lookup.input[1], lookup.output[0], lookup.name
     return [
-        helper.make_node("Gather", [f"{name}.int8", tokens], [f"{output}.int8"], name=f"{lookup.name}.int8"),
-        helper.make_node(
-            "Gather", [f"{name}.scale", tokens], [f"{output}.scale"], name=f"{lookup.name}.scale"
-        ),
+        helper.make_node("Gather", [f"{name}.int8", tokens], [f"{output}.int8"], name=f"{at}.int8"),
+        helper.make_node("Gather", [f"{name}.scale", tokens], [f"{output}.scale"], name=f"{at}.scale"),
         helper.make_node("Cast", [f"{output}.int8"], [f"{output}.rows"], to=TensorProto.FLOAT),
         helper.make_node("Mul", [f"{output}.rows", f"{output}.scale"], [output]),
     ]
