@@ -24,12 +24,13 @@ class EvaluateStudent:
 
 
 def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) -> dict:
-    """Let teacher and student sit the exam; write `results.json` and `report.html`.
+    """Let teacher and student sit the exam; write `results.json`, `hits.json` and `report.html`.
 
     Args:
         steps: the places of all steps before this one, by their names in the pipeline.
     """
     from training.examine import examine_models, gather_report
+    from training.gate import HITS
     from training.report import write_report
 
     say("evaluate_student", f"zero-shot exam {Path(config.exam).name}, in English and Chinese")
@@ -39,6 +40,7 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     for model in ("teacher", "student"):
         top1 = {lang: f"{100 * results['models'][model][lang]['top1']:.1f}%" for lang in ("en", "zh")}
         say("evaluate_student", f"{model} top-1 of {results['num_classes']} unseen concepts: {top1}")
+    write_json(place / HITS, results.pop("hits"))
     write_json(place / "results.json", results)
     records = {name: read_done(path) or {"facts": {}} for name, path in steps.items()}
     facts = {name: record["facts"] for name, record in records.items()}

@@ -110,6 +110,8 @@ def dcclip_full(
             student=student,
             onnx=onnx,
             results=exam.outputs["results"],
+            selection=selection,
+            distilled=distilled,
         ),
         "10 Register student",
     )
