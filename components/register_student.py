@@ -1,6 +1,5 @@
 """Step 10, register_student: the student becomes a version in the MLflow registry, champion or challenger."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +45,10 @@ def register(
             try finds what this one has registered.
     """
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
     from training import registry
+    from training.registry_client import trouble
 
     steps = {"student": student, "onnx": onnx, "results": results}
     steps |= {"selection": selection, "distilled": distilled}
@@ -59,11 +60,10 @@ def register(
 
     try:
         done = within(config.max_seconds, work)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, RequestException, TimeoutError) as error:
         raise StepError(
-            f"the registry {without_password(engines['mlflow_uri'])} did not take the student: "
-            f"{without_password((str(error).splitlines() or [type(error).__name__])[0])[:300]}. Nothing is lost: its files are in {onnx}; "
-            "run again once the registry answers"
+            f"{trouble(engines['mlflow_uri'], error)}. The student is not lost, its files are in {onnx}: run "
+            "again once the registry answers"
         ) from error
     say("register_student", f"{done['model']} version {done['version']} is {done['alias']}: {done['reason']}")
     write_json(place / "registered.json", done)
@@ -123,11 +123,6 @@ def _by_language(prefix: str, marks: dict[str, dict[str, float]]) -> dict[str, f
     return {
         f"{prefix}{name}_{lang}": float(value) for lang, row in marks.items() for name, value in row.items()
     }
-
-
-def without_password(text: str) -> str:
-    """An address, or a message that quotes one, without the user and password in it."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
 
 
 @step_component()

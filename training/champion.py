@@ -1,9 +1,9 @@
 """Who is champion: the alias, how it is moved, and what is written down about it.
 
-An alias is moved under the lock of training/registry_lock.py, after a look whether the champion is still the one
-that was compared with; so of two that finish together one wins, and the other is compared with it. Tags of a
-version say what happened to it: `decision`, `previous_champion`, `promoted_by`, `promoted_at`, and after a
-rollback `rolled_back_by`, `rolled_back_at`, `rollback_reason`.
+An alias is moved under the lock of training/registry_lock.py, after a look whether the champion is still the
+one that was compared with; so of two that finish together one wins, and the other is compared with it. Tags
+of a version say what happened to it: `decision`, `previous_champion`, `promoted_by`, `promoted_at`, and after
+a rollback `rolled_back_by`, `rolled_back_at`, `rollback_reason`.
 """
 
 import getpass
@@ -16,11 +16,10 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from training.gate import Decision
+from training.registry_client import NOT_THERE
 from training.registry_lock import locked
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-# No such model, or no such alias; anything else is a registry in trouble, and no reason to promote.
-NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 # How often the champion may change while we compare, before something is wrong.
 MAX_COMPARISONS = 20
 

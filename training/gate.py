@@ -3,8 +3,8 @@
 Both have sat the same pictures, so what counts is the difference picture by picture. Its uncertainty is a
 paired bootstrap (Efron 1979; for comparing two systems on one test set Koehn, EMNLP 2004): the pictures are
 drawn anew with replacement, both students' answers and both languages' together, and the middle 95% of the
-differences is the interval. A picture's difference is -1, 0 or 1 a language, so a draw is one of the counts of
-a few kinds of picture, and exams of any size take the same time.
+differences is the interval. A picture's difference is -1, 0 or 1 a language, so a draw is one of the counts
+of a few kinds of picture, and exams of any size take the same time.
 """
 
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a new version becomes champion, why, and the differences it was decided by (`mean` and each)."""
+    """Whether a new version becomes champion, why, and the differences (`mean` and each language)."""
 
     promote: bool
     reason: str

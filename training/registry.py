@@ -1,19 +1,19 @@
 """The registry: a run with figures and files, and a version of the model, written once however often tried.
 
-MLflow is used here, in training/champion.py (who is champion), training/registry_lock.py, training/tracking.py
+MLflow is used here, in training/champion.py (who is champion), training/registry_*.py, training/tracking.py
 (curves) and the served model's own code, nowhere else.
 
 A version is found again by its tag `identity`, the places of what it is made of. It is created together with
 all its tags, in one request, after its files are stored: a version that is there is whole. When a request was
-answered twice, or two attempts ran at once, the lowest number counts and the others are tagged `duplicate_of`.
+carried out twice, or two attempts ran at once, the lowest number counts, the others get a tag `duplicate_of`.
 """
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -23,21 +23,27 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 from infra.console import say
 from training import gate, zero_shot
 from training.champion import CHALLENGER, CHAMPION, settle, tag
-from training.registry_lock import TAKEN
+from training.registry_client import TAKEN, open_registry
 from training.student import load_student
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType(), "image"), ColSpec(Array(DataType.string), "labels")]),
-    outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(Array(DataType.double), "scores")]),
+    outputs=Schema(
+        [
+            ColSpec(DataType.string, "label", required=False),
+            ColSpec(Array(DataType.double), "scores"),
+            ColSpec(DataType.string, "error", required=False),
+        ]
+    ),
 )
+# A red square, as a request to a model server would have it: JSON knows no bytes.
+RED = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42m"
+    "P4z8CAFTEMLQkAKP8/wc53yE8AAAAASUVORK5CYII="
+)
+EXAMPLE = pd.DataFrame({"image": [RED], "labels": [["red", "红色", "a lemon"]]})
 IDENTITY, EXAM = "identity", "exam_content"
-# A request is given up after about a minute, where MLflow itself would try for a quarter of an hour.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,7 @@ class Candidate:
 
 def connect(uri: str, artifacts: str, experiment: str) -> None:
     """Use the tracking server or database at `uri`; an empty `artifacts` leaves their place to the server."""
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
-    mlflow.set_tracking_uri(uri)
+    open_registry(uri)
     if mlflow.get_experiment_by_name(experiment) is None:
         try:
             mlflow.create_experiment(experiment, artifact_location=artifacts or None)
@@ -114,6 +118,7 @@ def _create_version(client: MlflowClient, candidate: Candidate) -> str:
             python_model=str(SERVED_MODEL),
             artifacts={"student": str(candidate.student)},
             signature=SIGNATURE,
+            input_example=EXAMPLE,
             pip_requirements=["mlflow", "pandas", "pillow", "torch", "transformers"],
         )
     mlflow.register_model(logged.model_uri, candidate.model, await_registration_for=60, tags=tags)
@@ -133,8 +138,8 @@ def _earlier_run(identity: str) -> str | None:
 def hits_of(client: MlflowClient, champion: ModelVersion, candidate: Candidate) -> gate.Hits:
     """What the champion answered to the candidate's exam: as stored with it, or examined now.
 
-    Stored answers count when the exam's fingerprint is the same. A champion of another exam, or one registered
-    without answers, is fetched and sits this exam.
+    Stored answers count when the exam's fingerprint is the same. A champion of another exam, or without
+    stored answers, is fetched and sits this exam.
     """
     if champion.tags.get(EXAM) == candidate.exam_content:
         with suppress(MlflowException, FileNotFoundError):

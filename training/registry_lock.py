@@ -1,9 +1,9 @@
 """A lock in the registry itself: who holds it may move the alias `champion`.
 
 The lock is a registered model `NAME.lock` that exists while it is held, tagged with who holds it. MLflow has
-no compare-and-set, and setting an alias is last-writer-wins; creating a registered model is atomic, as its name
-is the primary key of a table. So this holds for every registry on a SQL database, directly or behind a server
-(sqlite is tested, PostgreSQL and MySQL are not). It does not hold for MLflow's deprecated file store.
+no compare-and-set, and setting an alias is last-writer-wins; creating a registered model is atomic, as its
+name is the primary key of a table. So this holds for every registry on a SQL database, directly or behind a
+server (sqlite is tested, PostgreSQL and MySQL are not). It does not hold for MLflow's deprecated file store.
 
 A holder that dies leaves the lock. Who waits breaks it when it has seen the same holder for `LEASE_SECONDS`;
 clocks of two machines are not compared. A holder that was only slow finds out by `Lock.still_held`, which is
@@ -19,13 +19,12 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from infra.console import say
+from training.registry_client import NOT_THERE, TAKEN
 
 # The work under the lock is a few small requests.
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 0.2
 HOLDER = "holder"
-TAKEN = ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")
-GONE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 class Lock:
@@ -49,7 +48,7 @@ def holder_of(client: MlflowClient, name: str) -> str | None:
     try:
         return client.get_registered_model(name).tags.get(HOLDER, "")
     except MlflowException as error:
-        if error.error_code not in GONE:
+        if error.error_code not in NOT_THERE:
             raise
         return None
 
@@ -94,5 +93,5 @@ def _remove(client: MlflowClient, name: str) -> None:
     try:
         client.delete_registered_model(name)
     except MlflowException as error:
-        if error.error_code not in GONE:
+        if error.error_code not in NOT_THERE:
             raise
