@@ -8,7 +8,7 @@ ROOT ?= out
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data ablation compile lint clean
+.PHONY: help install run smoke test bench-data bench-export ablation compile lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -36,6 +36,9 @@ test: $(READY) ## Run the tests
 
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
+
+bench-export: $(READY) ## Measure int8 against float32: bytes, speed, accuracy of the student below ROOT (2 minutes)
+	@$(VENV)/bin/python -m tests.benchmarks.bench_export --root $(ROOT)
 
 ablation: $(READY) ## Train each technique on a finished run and compare (hours; ARGS="--steps 0.25" is a quarter)
 	@MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 $(DCCLIP) ablation --root $(ROOT) $(ARGS)
