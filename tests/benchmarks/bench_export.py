@@ -5,9 +5,9 @@
 Size and speed need no training: `small` has random weights and a full token table, its convolutions are
 calibrated on noise. Towers take turns, batches of 8, texts of 32 tokens; with one thread processor time is
 counted, the way to compare on a machine that others use too, with more the clock. Accuracy is that of the
-newest align_student below the root, exported anew and calibrated on its kept pairs, on the demo's exam; without
-one that figure is left out. The last lines are `figure NAME VALUE`: megabytes of both int8 files, points of
-top-1 lost (mean of both languages), ratios of medians.
+newest align_student below the root, exported anew and calibrated on its kept pairs, on the demo's exam;
+without one that figure is left out. The last lines are `figure NAME VALUE`: megabytes of both int8 files,
+points of top-1 lost (mean of both languages), ratios of medians.
 """
 
 import argparse
