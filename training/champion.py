@@ -20,6 +20,7 @@ from training.registry_client import NOT_THERE
 from training.registry_lock import locked
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+ROLLED_BACK = {"rolled_back_by", "rolled_back_at", "rollback_reason"}
 # How often the champion may change while we compare, before something is wrong.
 MAX_COMPARISONS = 20
 
@@ -57,7 +58,7 @@ def settle(
 ) -> Decision:
     """Make a version champion or challenger, whichever the comparison with the champion says.
 
-    Safe to repeat: a version that is champion already stays it.
+    Safe to repeat: a version that is champion already stays it, and what a person has rolled back stays back.
 
     Args:
         compare: is given the champion, None where there is none; asked again when that has changed meanwhile.
@@ -66,12 +67,20 @@ def settle(
         champion = by_alias(client, model, CHAMPION)
         if number_of(champion) == version:
             return Decision(True, champion.tags.get("decision", "it is the champion already"))
-        decision = compare(champion)
+        decision = _rolled_back(client, model, version) or compare(champion)
         with locked(client, model) as lock:
             same = number_of(by_alias(client, model, CHAMPION)) == number_of(champion)
             if same and lock.still_held() and _carry_out(client, model, version, champion, decision):
                 return decision
     raise RuntimeError(f"the champion of {model} changes faster than it can be compared with")
+
+
+def _rolled_back(client: MlflowClient, model: str, version: str) -> Decision | None:
+    """The decision of a person who rolled this version back, None where nobody has."""
+    tags = by_number(client, model, int(version)).tags
+    if "rolled_back_by" not in tags:
+        return None
+    return Decision(False, f"{tags['rolled_back_by']} rolled it back: {tags.get('rollback_reason', '')}")
 
 
 def _carry_out(
@@ -100,6 +109,8 @@ def promote(client: MlflowClient, model: str, version: str, reason: str) -> None
     with locked(client, model):
         champion = by_alias(client, model, CHAMPION)
         if number_of(champion) != version:
+            for name in ROLLED_BACK & by_number(client, model, int(version)).tags.keys():
+                client.delete_model_version_tag(model, version, name)
             tag(client, model, version, {"decision": f"promoted by hand: {reason}"})
             _crown(client, model, version, champion, by=who())
 

@@ -112,6 +112,12 @@ def test_a_person_promotes_and_rolls_back(client):
     assert standing(client) == ("1", None)
     tags = client.get_model_version(MODEL, "2").tags
     assert tags["rollback_reason"] == "too slow" and "@" in tags["rolled_back_by"]
+    # The gate leaves it there, were it asked again; a person may bring it back.
+    assert settle(client, MODEL, "2", lambda champion: YES).reason.endswith("rolled it back: too slow")
+    assert standing(client) == ("1", "2")
+    promote(client, MODEL, "2", "faster now")
+    assert standing(client) == ("2", None)
+    assert "rolled_back_by" not in client.get_model_version(MODEL, "2").tags
 
 
 def test_rolling_back_twice_goes_two_steps(client):
