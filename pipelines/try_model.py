@@ -34,6 +34,7 @@ def classify_with_champion(root: Path, image: Path, labels: list[str]) -> list[t
         answer = model.predict(pd.DataFrame([{"image": str(image), "labels": labels}])).iloc[0]
     except MlflowException as error:
         raise StepError(f"the registry below {root} has no champion: {error.message}") from None
-    if answer["error"]:
+    # A version registered by an earlier release has no such column.
+    if answer.get("error"):
         raise StepError(f"{image}: {answer['error']}")
     return sorted(zip(labels, answer["scores"], strict=True), key=lambda item: -item[1])
