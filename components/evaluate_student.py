@@ -27,7 +27,7 @@ class EvaluateStudent:
 
 
 def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) -> dict:
-    """Let teacher and student sit the exam; write `results.json` and `report.html`.
+    """Let teacher and student sit the exam; write `results.json`, `hits.json` and `report.html`.
 
     Of published exams, if there are any, `exams.json` has every figure, the facts the means.
 
@@ -36,6 +36,7 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     """
     from training.examine import exam_tables, examine_models, examine_published, gather_report
     from training.exams.results import summary
+    from training.gate import HITS
     from training.report import write_report
 
     say("evaluate_student", f"zero-shot exam {Path(config.exam).name}, in English and Chinese")
@@ -49,6 +50,7 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     if published:
         write_json(place / "exams.json", published)
         results["exams"] = [summary(exam) for exam in published]
+    write_json(place / HITS, results.pop("hits"))
     write_json(place / "results.json", results)
     records = {name: read_done(path) or {"facts": {}} for name, path in steps.items()}
     facts = {name: record["facts"] for name, record in records.items()}

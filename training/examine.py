@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from infra.store import SAMPLES, read_json
-from training import zero_shot
+from training import gate, zero_shot
 from training.exams import results as exam_results
 from training.exams.settings import ExamSource
 from training.exams.sitting import sit_exams
@@ -26,11 +26,13 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
         "student": zero_shot.similarities(zero_shot.StudentEncoder(candidate), exam),
     }
     models = {name: zero_shot.accuracies(rows, exam.labels) for name, rows in scores.items()}
+    hits = {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores["student"].items()}
     results = {
         "exam": exam_folder.name,
         "num_images": len(exam.images),
         "num_classes": len(exam.names["en"]),
         "models": {**models, "chance": zero_shot.chance(exam)},
+        "hits": gate.pack(hits),
         "student": {
             "parameters": candidate.num_parameters,
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,

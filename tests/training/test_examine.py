@@ -103,6 +103,8 @@ def test_teacher_and_student_sit_the_same_exam(exam_folder, student_folder, monk
     assert results["models"]["teacher"]["zh"] == {"top1": 1.0, "top5": 1.0}
     assert results["models"]["chance"]["en"]["top1"] == pytest.approx(1 / 6)
     assert set(results["models"]["student"]["en"]) == {"top1", "top5"}
+    for lang, marks in results["hits"].items():
+        assert marks.count("1") / 12 == results["models"]["student"][lang]["top1"]
     assert results["student"]["parameters"] == load_student(student_folder).num_parameters
     assert 0 < results["student"]["megabytes"] < 1
     assert len(examples) == 4
