@@ -14,6 +14,7 @@ import torch
 from PIL.Image import Image
 
 from training import shards
+from training.prefetch import Prefetched
 from training.student import Student, image_vectors, text_vectors
 
 SUFFIXES = {"en": "", "zh": "_zh"}
@@ -66,11 +67,18 @@ class StudentEncoder:
         self.model = student.model.eval()
         self.width = self.model.config.projection_dim
 
+    def prepare_images(self, images: list[Image]) -> torch.Tensor:
+        """Pixels (number of images, 3, side, side)."""
+        return self.student.image_processor(images, return_tensors="pt")["pixel_values"]
+
     @torch.inference_mode()
+    def embed_prepared(self, prepared: torch.Tensor) -> np.ndarray:
+        """Unit vectors (number of images, width)."""
+        return image_vectors(self.model, prepared.to(self.model.device)).cpu().numpy()
+
     def embed_images(self, images: list[Image]) -> np.ndarray:
         """Unit vectors (number of images, width)."""
-        pixels = self.student.image_processor(images, return_tensors="pt")["pixel_values"]
-        return image_vectors(self.model, pixels).numpy()
+        return self.embed_prepared(self.prepare_images(images))
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> np.ndarray:
@@ -92,9 +100,19 @@ def in_batches(embed, inputs: list) -> np.ndarray:
     return np.concatenate([embed(inputs[start : start + BATCH]) for start in starts])
 
 
+def embed_ahead(encoder, images: list[Image]) -> np.ndarray:
+    """Unit vectors (images, width); a thread prepares the next batches while the model computes."""
+
+    def prepare(start: int):
+        return encoder.prepare_images(images[start : start + BATCH])
+
+    ready = Prefetched(prepare, range(0, len(images), BATCH))
+    return np.concatenate([encoder.embed_prepared(prepared) for _, prepared in ready])
+
+
 def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
     """Per language, the cosine of every image with every class, (images, classes)."""
-    images = in_batches(encoder.embed_images, exam.images)
+    images = embed_ahead(encoder, exam.images)
     return {
         lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
         for lang, names in exam.names.items()

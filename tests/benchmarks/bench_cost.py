@@ -6,10 +6,10 @@ AltCLIP, Chinese-CLIP RN50 and ViT-B/16, CLIP ViT-B/32 and MobileCLIP-S0 are bui
 configurations (tests/benchmarks/towers/) with random weights, students likewise: time does not depend on
 them. Pictures are of each model's own size, texts have 32 tokens. In ONNX Runtime all towers of a kind and
 precision take turns in one process; torch runs one tower after the other. Latency is of a batch of one,
-throughput of 64 (fewer where the table says so: batches of at most 2.5 TFLOP). Memory is the peak of a process
-that loads the file and runs a batch of one. `--cpu-time` counts processor time of one thread instead of the
-clock: the way to compare on a machine that others use too. The last lines are `figure NAME VALUE`: ratios of
-throughput of the first student in ONNX Runtime, float32.
+throughput of 64 (fewer where the table says so: batches of at most 2.5 TFLOP). Memory is the peak of a
+process that loads the file and runs a batch of one. `--cpu-time` counts processor time of one thread instead
+of the clock: the way to compare on a machine that others use too. The last lines are `figure NAME VALUE`:
+ratios of throughput of the first student in ONNX Runtime, float32.
 """
 
 import argparse

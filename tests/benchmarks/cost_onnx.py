@@ -34,13 +34,14 @@ def time_onnx(towers: dict[str, OnnxTower], pace: Pace) -> dict[tuple[str, int],
     seconds: dict[tuple[str, int], float] = {}
     for pick in (lambda tower: 1, lambda tower: tower.batch):
         batches = {name: pick(tower) for name, tower in towers.items()}
-        runs = {name: _run(sessions[name], towers[name], batches[name]) for name in towers}
+        runs = {name: make_run(sessions[name], towers[name], batches[name]) for name in towers}
         taken = median_seconds(runs, pace)
         seconds |= {(name, batches[name]): taken[name] / batches[name] for name in towers}
     return seconds
 
 
-def _run(session: onnxruntime.InferenceSession, tower: OnnxTower, batch: int) -> Callable[[], object]:
+def make_run(session: onnxruntime.InferenceSession, tower: OnnxTower, batch: int) -> Callable[[], list]:
+    """A function that runs a batch of this size and gives the session's outputs."""
     inputs = make_inputs(tower.kind, batch, tower.side)
     # An unused input, as a mask that changes nothing, is no input of the file.
     known = {item.name for item in session.get_inputs()}
@@ -50,6 +51,6 @@ def _run(session: onnxruntime.InferenceSession, tower: OnnxTower, batch: int) ->
 
 def peak_megabytes(tower: OnnxTower, threads: int) -> float:
     """Peak resident memory of this process, to be called in one of its own: load, then one batch of one."""
-    _run(open_session(tower.path, threads), tower, 1)()
+    make_run(open_session(tower.path, threads), tower, 1)()
     status = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 2**10

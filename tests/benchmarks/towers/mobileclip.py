@@ -204,5 +204,5 @@ class TextTower(nn.Module):
         mask = attention_mask.bool()[:, None, None]
         for layer in self.layers:
             at = layer(at, mask)
-        rows = torch.arange(len(input_ids))
-        return unit(self.out(self.norm(at)[rows, input_ids.argmax(dim=1)]))
+        last = input_ids.argmax(dim=1)[:, None, None].expand(-1, 1, WIDTH)
+        return unit(self.out(self.norm(at).gather(1, last).squeeze(1)))
