@@ -1,4 +1,4 @@
-"""The benchmarks of cost and of the exam: towers as large as published, and tables at sizes that mean nothing."""
+"""The benchmarks of cost and of the exam: towers as large as published, the rest at sizes without meaning."""
 
 import re
 
@@ -90,7 +90,8 @@ def test_processor_time_is_of_one_thread():
 def test_a_table_of_a_student(capsys, monkeypatch):
     monkeypatch.setattr(bench_cost, "in_own_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(cost_torch, "BATCH", 2)
-    bench_cost.main("--students nano --baselines --threads 1 --cpu-time --seconds 0 --fewest 1".split())
+    sizes = "--threads 1 --cpu-time --seconds 0 --fewest 1"
+    bench_cost.main(["--students", "nano", "--baselines", *sizes.split()])
     printed = capsys.readouterr().out
     rows = re.findall(r"^\| nano \| (image|text) \| (\S+) \|", printed, re.M)
     assert [kind for kind, _ in rows] == ["image", "text"]
@@ -110,7 +111,8 @@ def test_figures_are_ratios_of_throughput_in_onnx():
 
 
 def test_the_exam_against_the_bare_forward(capsys):
-    bench_exam.main("--student nano --pictures 80 --rounds 1 --threads 1".split())
+    sizes = "--pictures 80 --rounds 1 --threads 1"
+    bench_exam.main(["--student", "nano", *sizes.split()])
     found = figures(capsys.readouterr().out)
     assert list(found) == ["exam_vs_forward"]
     assert 0 < found["exam_vs_forward"] < 3
