@@ -52,9 +52,11 @@ def main(arguments: list[str] | None = None) -> None:
     pace = Pace(options.threads, options.cpu_time, options.seconds, fewest=options.fewest)
     names = [*options.students, *options.baselines]
     with tempfile.TemporaryDirectory() as folder:
-        costs = [cost for kind in KINDS for cost in measure(kind, names, Path(folder) / kind, pace)]
+        costs = [
+            cost for kind in KINDS for cost in measure(kind, names, Path(folder) / kind, pace, options.batch)
+        ]
     print(f"{pace.threads} threads, {'processor time' if pace.cpu_time else 'clock'}")
-    print(table(costs))
+    print(table(costs, options.batch))
     for name, value in figures(costs, options.students[0]).items():
         print(f"figure {name} {value:.2f}")
 
@@ -64,18 +66,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--students", nargs="+", default=["small"], choices=STUDENTS)
     parser.add_argument("--baselines", nargs="*", default=list(BASELINES), choices=BASELINES)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64, help="of throughput")
     parser.add_argument("--cpu-time", action="store_true", help="processor time of one thread")
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long each is measured")
     parser.add_argument("--fewest", type=int, default=3, help="runs of what takes longer than that")
     return parser.parse_args(arguments)
 
 
-def measure(kind: str, names: list[str], folder: Path, pace: Pace) -> list[Cost]:
+def measure(kind: str, names: list[str], folder: Path, pace: Pace, batch: int) -> list[Cost]:
     """Costs of all towers of a kind; each is built in a process of its own, so that memory comes back."""
     built = {}
     for name in names:
         print(f"{name}, {kind} tower, in torch", flush=True)
-        built[name] = in_own_process(_build, name, kind, folder, pace)
+        built[name] = in_own_process(_build, name, kind, folder, pace, batch)
     precisions = list(next(iter(built.values())).files)
     found = {precision: _measure_onnx(kind, precision, built, pace) for precision in precisions}
     shutil.rmtree(folder)
@@ -90,11 +93,11 @@ def in_own_process(function: Callable, *arguments):
         return pool.submit(function, *arguments).result()
 
 
-def _build(name: str, kind: str, folder: Path, pace: Pace):
+def _build(*arguments):
     # Here and not above: torch would be in the memory that is measured.
     from tests.benchmarks.cost_torch import build_and_measure
 
-    return build_and_measure(name, kind, folder, pace)
+    return build_and_measure(*arguments)
 
 
 def _time_onnx(towers: dict, pace: Pace) -> dict[tuple[str, int], float]:
@@ -146,16 +149,16 @@ def _cost(name: str, kind: str, built, onnx: dict[str, dict[str, float]]) -> Cos
     )
 
 
-def table(costs: list[Cost]) -> str:
+def table(costs: list[Cost], batch: int) -> str:
     """The costs in Markdown; three numbers in a cell are torch, ONNX float32, ONNX int8, two the latter."""
     header = (
         "model", "tower", "M parameters", "GFLOP", "file MB, fp32 / int8", "ms, batch 1, torch / fp32 / int8",
-        "a second, batch 64, torch / fp32 / int8", "peak MB, fp32 / int8",
+        f"a second, batch {batch}, torch / fp32 / int8", "peak MB, fp32 / int8",
     )  # fmt: skip
     rows = [header, tuple("---" for _ in header)]
     for cost in costs:
-        batch = "" if cost.batch == 64 else f" (batch {cost.batch})"
-        cells = (joined(cost.latency, 1), joined(cost.throughput, 1) + batch, joined(cost.memory, 0))
+        smaller = "" if cost.batch == batch else f" (batch {cost.batch})"
+        cells = (joined(cost.latency, 1), joined(cost.throughput, 1) + smaller, joined(cost.memory, 0))
         counts = (f"{cost.parameters / 1e6:.1f}", f"{cost.flops / 1e9:.2f}", joined(cost.megabytes, 0))
         rows.append((cost.model, cost.kind, *counts, *cells))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

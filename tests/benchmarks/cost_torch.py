@@ -15,7 +15,6 @@ from tests.benchmarks.towers.named import build_named
 from tests.benchmarks.towers.tower import Tower
 from tests.benchmarks.turns import Pace, median_seconds
 
-BATCH = 64
 # Batches of what is slower than ViT-B/16 are smaller: a batch of 64 of AltCLIP's takes a minute.
 MAX_BATCH_FLOPS = 2.5e12
 NUM_CALIBRATION = 8
@@ -39,13 +38,16 @@ class Built:
     left_out_megabytes: dict[str, float]
 
 
-def build_and_measure(name: str, kind: str, folder: Path, pace: Pace) -> Built:
-    """Build a named model's tower, time it, write `fp32.onnx` and `int8.onnx` into a folder of its own."""
+def build_and_measure(name: str, kind: str, folder: Path, pace: Pace, batch: int) -> Built:
+    """Build a named model's tower, time it, write its ONNX files into a folder of its own.
+
+    `batch` is the size of the larger batches, where `MAX_BATCH_FLOPS` allows it.
+    """
     warnings.simplefilter("ignore")
     torch.set_num_threads(pace.threads)
     tower = build_named(name, kind)
     flops = count_flops(tower)
-    batch = batch_size(flops)
+    batch = batch_size(flops, batch)
     seconds = time_torch(tower, (1, batch), pace)
     files = write_files(tower, folder / name / kind)
     lacking = {key: size / 2**20 for key, size in tower.left_out_bytes.items()}
@@ -53,9 +55,8 @@ def build_and_measure(name: str, kind: str, folder: Path, pace: Pace) -> Built:
     return Built(tower.num_parameters, flops, tower.side, batch, seconds, files, sizes, lacking)
 
 
-def batch_size(flops: int) -> int:
-    """64, or half of it as often as it takes to stay within `MAX_BATCH_FLOPS`."""
-    batch = BATCH
+def batch_size(flops: int, batch: int) -> int:
+    """The batch, or half of it as often as it takes to stay within `MAX_BATCH_FLOPS`."""
     while batch > 1 and batch * flops > MAX_BATCH_FLOPS:
         batch //= 2
     return batch

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipelines.students import STUDENTS
-from tests.benchmarks import bench_cost, bench_exam, cost_torch
+from tests.benchmarks import bench_cost, bench_exam
 from tests.benchmarks.cost_onnx import OnnxTower, make_run, open_session
 from tests.benchmarks.cost_torch import batch_size, count_flops, export, tensors
 from tests.benchmarks.towers import named
@@ -64,7 +64,7 @@ def test_flops_are_those_of_the_students_table():
 
 
 def test_large_models_get_small_batches():
-    assert [batch_size(flops) for flops in (10**9, 35 * 10**9, 162 * 10**9, 10**13)] == [64, 64, 8, 1]
+    assert [batch_size(flops, 64) for flops in (10**9, 35 * 10**9, 162 * 10**9, 10**13)] == [64, 64, 8, 1]
 
 
 def test_what_takes_long_has_fewer_turns(monkeypatch):
@@ -89,8 +89,7 @@ def test_processor_time_is_of_one_thread():
 
 def test_a_table_of_a_student(capsys, monkeypatch):
     monkeypatch.setattr(bench_cost, "in_own_process", lambda function, *arguments: function(*arguments))
-    monkeypatch.setattr(cost_torch, "BATCH", 2)
-    sizes = "--threads 1 --cpu-time --seconds 0 --fewest 1"
+    sizes = "--batch 2 --threads 1 --cpu-time --seconds 0 --fewest 1"
     bench_cost.main(["--students", "nano", "--baselines", *sizes.split()])
     printed = capsys.readouterr().out
     rows = re.findall(r"^\| nano \| (image|text) \| (\S+) \|", printed, re.M)
@@ -107,7 +106,7 @@ def test_figures_are_ratios_of_throughput_in_onnx():
     costs = [cost("small", "image", 90), cost("small", "text", 200), cost("altclip", "image", 3)]
     assert bench_cost.figures(costs, "small") == {"images_vs_altclip": 30}
     row = "| altclip | image | 1.0 | 1.00 | 4 | 1.0 / 3.0 | 1.0 / 3.0 (batch 8) | 90 |"
-    assert row in bench_cost.table(costs)
+    assert row in bench_cost.table(costs, 64)
 
 
 def test_the_exam_against_the_bare_forward(capsys):
