@@ -67,7 +67,7 @@ def count_flops(tower: Tower) -> int:
     """Of one image or text; two for a multiplication with its addition, as in training/student_cost.py."""
     # The counter does not know the fused attention of a CPU.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        tower.module(**tensors(tower, 1))
+        tower.module(*tensors(tower, 1).values())
     return counter.get_total_flops()
 
 
@@ -85,7 +85,7 @@ def tensors(tower: Tower, batch: int) -> dict[str, torch.Tensor]:
 def time_torch(tower: Tower, batches: tuple[int, ...], pace: Pace) -> dict[int, float]:
     """Median seconds of one image or text by batch size."""
     given = {batch: tensors(tower, batch) for batch in set(batches)}
-    runs = {batch: lambda inputs=inputs: tower.module(**inputs) for batch, inputs in given.items()}
+    runs = {batch: lambda inputs=inputs: tower.module(*inputs.values()) for batch, inputs in given.items()}
     return {batch: taken / batch for batch, taken in median_seconds(runs, pace).items()}
 
 

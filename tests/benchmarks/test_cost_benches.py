@@ -52,7 +52,7 @@ def test_mobileclip_is_the_same_in_onnx_whatever_the_batch(kind, tmp_path):
     path = tmp_path / "tower.onnx"
     export(tower.module, tensors(tower, 2), path)
     with torch.inference_mode():
-        ours = tower.module(**tensors(tower, 3)).numpy()
+        ours = tower.module(*tensors(tower, 3).values()).numpy()
     (theirs,) = make_run(open_session(path, 1), OnnxTower(path, kind, tower.side, 3), 3)()
     assert np.abs(theirs - ours).max() < 1e-4
 
