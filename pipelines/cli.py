@@ -1,4 +1,4 @@
-"""The command line: `dcclip run`, `compile`, `recipe`, `students`, `try`, `ablation`."""
+"""The command line, `dcclip COMMAND`: run, compile, recipe, students, try, promote, rollback, ablation."""
 
 import argparse
 import dataclasses
@@ -61,6 +61,20 @@ def try_image(options: argparse.Namespace) -> None:
         scores = classify_with_champion(local_folder(options.root), options.image, options.labels)
     for label, score in scores:
         print(f"{100 * score:5.1f}%  {label}")
+
+
+def promote(options: argparse.Namespace) -> None:
+    """Make a version champion."""
+    from pipelines.promote import promote
+
+    promote(options)
+
+
+def rollback(options: argparse.Namespace) -> None:
+    """Make the champion before this one champion again."""
+    from pipelines.promote import rollback
+
+    rollback(options)
 
 
 def ablate(options: argparse.Namespace) -> None:
@@ -127,6 +141,30 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("image", type=Path)
     command.add_argument("labels", nargs="+", help="class names, Chinese or English")
     command.set_defaults(do=try_image)
+    registry = argparse.ArgumentParser(add_help=False)
+    registry.add_argument(
+        "--mlflow-uri", default="", metavar="URI", help="the registry (default: ROOT/mlflow.db)"
+    )
+    registry.add_argument("--model", default="dcclip", help="the registered model's name (default: dcclip)")
+    registry.add_argument("--reason", default="no reason given", help="why, written into the version's tags")
+    command = commands.add_parser(
+        "promote",
+        parents=[root, registry],
+        help="make a registered version champion",
+        description="Compare a version with the champion and make it champion, whatever the gate said.",
+        epilog="Nothing is asked: the figures are shown, and who did it, when and why is written into the "
+        "version's tags. `dcclip rollback` undoes it.",
+    )
+    command.add_argument("--version", type=int, metavar="N", help="which version (default: the challenger)")
+    command.add_argument("--dry-run", action="store_true", help="show the comparison, change nothing")
+    command.set_defaults(do=promote)
+    command = commands.add_parser(
+        "rollback",
+        parents=[root, registry],
+        help="make the champion before this one champion again",
+        description="Make the version that the champion replaced champion again; again, a step further.",
+    )
+    command.set_defaults(do=rollback)
     command = commands.add_parser(
         "ablation", parents=[root, recipe], help="what each training technique changes, on a finished run"
     )

@@ -95,7 +95,14 @@ def dcclip_full(
         "8 Evaluate student",
     )
     onnx = place_task(
-        export_student(config=configs.outputs["export_student"], student=student), "9 Export student"
+        export_student(
+            config=configs.outputs["export_student"],
+            student=student,
+            embedded=embedded,
+            selection=selection,
+            results=exam.outputs["results"],
+        ),
+        "9 Export student",
     ).outputs["onnx"]
     place_task(
         register_student(
@@ -103,6 +110,8 @@ def dcclip_full(
             student=student,
             onnx=onnx,
             results=exam.outputs["results"],
+            selection=selection,
+            distilled=distilled,
         ),
         "10 Register student",
     )

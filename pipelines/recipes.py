@@ -110,7 +110,7 @@ def demo() -> Recipe:
         align_student=AlignStudent((BOTH_TOWERS,)),
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
         export_student=ExportStudent(exam),
-        register_student=RegisterStudent(),
+        register_student=RegisterStudent(exam),
     )
 
 
@@ -169,6 +169,7 @@ def full() -> Recipe:
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
         evaluate_student=EvaluateStudent("exams/elevater"),
         export_student=ExportStudent("exams/elevater"),
+        register_student=RegisterStudent("exams/elevater"),
     )
 
 

@@ -24,7 +24,6 @@ def classify_with_champion(root: Path, image: Path, labels: list[str]) -> list[t
     import pandas as pd
     import transformers
     from mlflow.exceptions import MlflowException
-    from PIL import UnidentifiedImageError
 
     transformers.utils.logging.disable_progress_bar()
     if not (root / "mlflow.db").exists():
@@ -32,9 +31,10 @@ def classify_with_champion(root: Path, image: Path, labels: list[str]) -> list[t
     mlflow.set_tracking_uri(engine_addresses(str(root), "", "", "")["mlflow_uri"])
     try:
         model = mlflow.pyfunc.load_model("models:/dcclip@champion")
-        scores = model.predict(pd.DataFrame([{"image": str(image), "labels": labels}]))["scores"][0]
+        answer = model.predict(pd.DataFrame([{"image": str(image), "labels": labels}])).iloc[0]
     except MlflowException as error:
         raise StepError(f"the registry below {root} has no champion: {error.message}") from None
-    except (OSError, UnidentifiedImageError) as error:
-        raise StepError(f"cannot read the image {image}: {error}") from None
-    return sorted(zip(labels, scores, strict=True), key=lambda item: -item[1])
+    # A version registered by an earlier release has no such column.
+    if answer.get("error"):
+        raise StepError(f"{image}: {answer['error']}")
+    return sorted(zip(labels, answer["scores"], strict=True), key=lambda item: -item[1])

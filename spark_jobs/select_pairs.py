@@ -17,6 +17,9 @@ from spark_jobs.rules import LANGUAGES
 LOW, HIGH = "low_teacher_score", "high_teacher_score"
 COLUMNS = ("key", "shard", *(f"use_{lang}" for lang in LANGUAGES), *(f"score_{lang}" for lang in LANGUAGES))
 
+# Training asks for the rows of a shard and reads the row groups that may hold them: some ten thousand rows.
+BLOCK_BYTES = 512 * 1024
+
 
 @dataclass(frozen=True)
 class Band:
@@ -128,7 +131,8 @@ def write_selection(rows: DataFrame, place: Path) -> dict:
     by_reason = {row["reason"]: row.asDict() for row in counted}
     kept = by_reason.pop(None, {"pairs": 0, **dict.fromkeys(LANGUAGES, 0)})
     selected = rows.where("reason is null").select(*COLUMNS)
-    selected.repartition("shard").sortWithinPartitions("key").write.mode("overwrite").parquet(
+    by_shard = selected.repartition("shard").sortWithinPartitions("shard", "key")
+    by_shard.write.mode("overwrite").option("parquet.block.size", BLOCK_BYTES).parquet(
         str(place / "selected.parquet")
     )
     rows.where("reason is not null").write.mode("overwrite").parquet(str(place / "dropped.parquet"))

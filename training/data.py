@@ -82,6 +82,11 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> dict[str, 
     return dict(tokenizer(texts, padding=True, truncation=True, return_tensors="pt"))
 
 
+def caption_tokens(tokenizer: PreTrainedTokenizerFast, captions: list[str]) -> dict[str, Tensor]:
+    """As `tokenize`, and by `there` which rows have a caption: the others need not be read."""
+    return {**tokenize(tokenizer, captions), "there": torch.tensor([bool(text) for text in captions])}
+
+
 def pair_batch(pairs: Pairs, tokenizer: PreTrainedTokenizerFast, towers: tuple[str, ...]) -> dict:
     """What a step on pairs needs: stored vectors, and input for the towers that learn."""
     batch: dict = {"image_vector": pairs.image_vectors}
@@ -89,7 +94,7 @@ def pair_batch(pairs: Pairs, tokenizer: PreTrainedTokenizerFast, towers: tuple[s
         batch[f"{lang}_vector"] = pairs.text_vectors[lang]
         batch[f"has_{lang}"] = pairs.has[lang]
         if "text" in towers:
-            batch[f"{lang}_tokens"] = tokenize(tokenizer, pairs.captions[lang])
+            batch[f"{lang}_tokens"] = caption_tokens(tokenizer, pairs.captions[lang])
     if "image" in towers:
         batch["pixels"] = pairs.images.float() / 127.5 - 1
     return batch

@@ -71,13 +71,13 @@ def write_card(folder: Path, card: dict) -> None:
     parts = [
         "# Data card",
         "## Sources",
-        _table(["list", "path", "licence", "rows"], map(_source_row, card["sources"])),
+        table(["list", "path", "licence", "rows"], map(_source_row, card["sources"])),
         "## Steps",
-        _table(["step", "in", "kept", "Chinese captions", "English captions"], map(_step_row, card["steps"])),
+        table(["step", "in", "kept", "Chinese captions", "English captions"], map(_step_row, card["steps"])),
         "## Dropped",
-        _table(["step", "reason", "rows"], _drop_rows(card["steps"])),
+        table(["step", "reason", "rows"], _drop_rows(card["steps"])),
         "## Thresholds",
-        _table(["step", "name", "value"], _threshold_rows(card["thresholds"])),
+        table(["step", "name", "value"], _threshold_rows(card["thresholds"])),
     ]
     (folder / "data_card.md").write_text("\n\n".join(parts) + "\n")
 
@@ -109,7 +109,7 @@ def _flat(values: dict, prefix: str = "") -> list[tuple[str, object]]:
     return rows
 
 
-def _table(header: list[str], rows) -> str:
+def table(header: list[str], rows) -> str:
     """A Markdown table; a cell's own bars and line ends do not break it."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in lines)

@@ -4,11 +4,15 @@ import io
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from infra.store import SAMPLES, read_json
-from training import zero_shot
+from training import gate, zero_shot
+from training.exams import results as exam_results
+from training.exams.settings import ExamSource
+from training.exams.sitting import sit_exams
 from training.job import STUDENT, read_curve
-from training.report import DropSample, DropSheet, Example, FunnelStage, ReportContent
+from training.report import DropSample, DropSheet, Example, ExamTable, FunnelStage, ReportContent
 from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
 
@@ -22,11 +26,13 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
         "student": zero_shot.similarities(zero_shot.StudentEncoder(candidate), exam),
     }
     models = {name: zero_shot.accuracies(rows, exam.labels) for name, rows in scores.items()}
+    hits = {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores["student"].items()}
     results = {
         "exam": exam_folder.name,
         "num_images": len(exam.images),
         "num_classes": len(exam.names["en"]),
         "models": {**models, "chance": zero_shot.chance(exam)},
+        "hits": gate.pack(hits),
         "student": {
             "parameters": candidate.num_parameters,
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
@@ -34,6 +40,25 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
     }
     scale = float(contrast_scale(candidate.model).detach())
     return results, make_examples(exam, scores["student"], 1 / scale, num_examples)
+
+
+def examine_published(sources: tuple[ExamSource, ...], teacher: Path, student: Path, step: str) -> list[dict]:
+    """What published exams give of teacher and student, one result an exam; a teacher may not be there."""
+    if not sources:
+        return []
+    encoders = {"teacher": load_teacher(teacher)} if teacher.is_dir() else {}
+    candidate = load_student(student / STUDENT)
+    candidate.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    encoders["student"] = zero_shot.StudentEncoder(candidate)
+    return sit_exams(sources, encoders, step)
+
+
+def exam_tables(exams: list[dict]) -> list[ExamTable]:
+    """Published exams as the report shows them."""
+    return [
+        ExamTable(exam["name"], *exam_results.table(exam), [item["set"] for item in exam["skipped"]])
+        for exam in exams
+    ]
 
 
 def make_examples(exam: zero_shot.Exam, scores: dict, temperature: float, num_examples: int) -> list[Example]:

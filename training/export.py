@@ -1,21 +1,23 @@
-"""Export: each tower of a student as ONNX, checked against torch on real inputs.
+"""Export: each tower of a student as ONNX, and what an application must know to feed it.
 
 `image.onnx` takes `pixel_values` (n, 3, side, side), `text.onnx` takes `input_ids` and `attention_mask`
-(n, length); both give `vectors` (n, width) of unit length. The student's directory has what makes these
-inputs: the image processor's settings and the tokenizer.
+(n, length); both give `vectors` (n, width) of unit length. `onnx.json` says how a picture becomes pixels and
+cosines become probabilities; the student's `tokenizer.json` makes tokens, cut and padded.
 """
 
+import shutil
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL.Image import Image
 from torch import Tensor, nn
 
-from training import zero_shot
-from training.student import Student, image_vectors, text_vectors
+from infra.store import write_json
+from training.job import STUDENT
+from training.student import Student, contrast_scale, image_vectors, text_vectors
 
 IMAGE, TEXT = "image.onnx", "text.onnx"
+SETTINGS = "onnx.json"
+EXAMPLE = Path(__file__).with_name("try_onnx.py")
 
 
 class _ImageTower(nn.Module):
@@ -68,39 +70,21 @@ def _export(tower: nn.Module, inputs: tuple, path: Path, axes: dict) -> None:
     )
 
 
-class OnnxEncoder:
-    """The exported pair as the two functions of `training.teacher.Teacher`."""
+def write_companions(student: Student, source: Path, folder: Path) -> None:
+    """Put beside the towers what they need: the student's directory, `onnx.json` and an example.
 
-    def __init__(self, folder: Path, student: Student):
-        import onnxruntime
-
-        self.image = onnxruntime.InferenceSession(folder / IMAGE)
-        self.text = onnxruntime.InferenceSession(folder / TEXT)
-        self.student = student
-
-    def embed_images(self, images: list[Image]) -> np.ndarray:
-        """Unit vectors (number of images, width)."""
-        pixels = self.student.image_processor(images, return_tensors="np")["pixel_values"]
-        return self.image.run(None, {"pixel_values": pixels})[0]
-
-    def embed_texts(self, texts: list[str]) -> np.ndarray:
-        """Unit vectors (number of texts, width)."""
-        tokens = self.student.tokenizer(texts, padding=True, truncation=True, return_tensors="np")
-        names = ("input_ids", "attention_mask")
-        return self.text.run(None, {name: tokens[name] for name in names})[0]
-
-
-def compare_on_exam(folder: Path, student: Student, exam_folder: Path) -> dict[str, float]:
-    """The largest 1 - cosine between the ONNX pair and torch, over an exam's images and class names."""
-    exam = zero_shot.read_exam(exam_folder)
-    names = exam.names["en"] + exam.names["zh"]
-    torch_pair, onnx_pair = zero_shot.StudentEncoder(student), OnnxEncoder(folder, student)
-    gaps = {}
-    for tower, inputs in (("embed_images", exam.images), ("embed_texts", names)):
-        ours, theirs = (
-            zero_shot.in_batches(getattr(pair, tower), inputs).astype(np.float64)
-            for pair in (torch_pair, onnx_pair)
-        )
-        cosine = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-        gaps[tower.removeprefix("embed_")] = float(1 - cosine.min())
-    return gaps
+    Args:
+        source: the student's directory.
+    """
+    shutil.copytree(source, folder / STUDENT, dirs_exist_ok=True)
+    shutil.copy(EXAMPLE, folder)
+    processor = student.image_processor
+    settings = {
+        "image_size": processor.size["height"],
+        "resample": "bicubic",
+        "mean": list(processor.image_mean),
+        "std": list(processor.image_std),
+        "max_tokens": student.tokenizer.model_max_length,
+        "scale": float(contrast_scale(student.model).detach()),
+    }
+    write_json(folder / SETTINGS, settings)

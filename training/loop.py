@@ -73,7 +73,7 @@ class PhaseRun:
             self.token_gradients = TokenGradients(self.towers)
             # Buffers are batch statistics, and rank 0's are the ones that are kept: nobody waits for them.
             self.towers = nn.parallel.DistributedDataParallel(
-                self.towers, broadcast_buffers=False, gradient_as_bucket_view=True
+                self.towers, forward_sync_buffers=False, gradient_as_bucket_view=True
             )
 
     def _train_locked_towers(self, mode: bool) -> None:

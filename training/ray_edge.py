@@ -57,7 +57,7 @@ def map_items(worker: type, arguments: dict, items: list[dict], *, use_gpu: bool
     actors = min(num_devices(use_gpu), len(items))
     resources: dict[str, Any] = {"num_gpus": 1} if use_gpu else {"num_cpus": 0.9}
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        worker, fn_constructor_kwargs=arguments, concurrency=actors, **resources
+        worker, fn_constructor_kwargs=arguments, compute=ray.data.ActorPoolStrategy(size=actors), **resources
     )
     yield from rows.iter_rows()
 

@@ -1,96 +1,157 @@
-"""The edge to MLflow: a run with figures and files, a registered version, and who is champion.
+"""The registry: a run with figures and files, and a version of the model, written once however often tried.
 
-Nothing else in the project imports MLflow, but the served model's own code.
+MLflow is used here, in training/champion.py (who is champion), training/registry_*.py, training/tracking.py
+(curves) and the served model's own code, nowhere else.
+
+A version is found again by its tag `identity`, the places of what it is made of. It is created together with
+all its tags, in one request, after its files are stored: a version that is there is whole. When a request was
+carried out twice, or two attempts ran at once, the lowest number counts, the others get a tag `duplicate_of`.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
+from infra.console import say
+from training import gate, zero_shot
+from training.champion import CHALLENGER, CHAMPION, settle, tag
+from training.registry_client import TAKEN, open_registry
+from training.student import load_student
+
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
-# No such model, or no such alias; anything else is a registry in trouble, and no reason to promote.
-NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-CHAMPION, CHALLENGER = "champion", "challenger"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType(), "image"), ColSpec(Array(DataType.string), "labels")]),
-    outputs=Schema([ColSpec(DataType.string, "label"), ColSpec(Array(DataType.double), "scores")]),
+    outputs=Schema(
+        [
+            ColSpec(DataType.string, "label", required=False),
+            ColSpec(Array(DataType.double), "scores"),
+            ColSpec(DataType.string, "error", required=False),
+        ]
+    ),
 )
+# A red square, as a request to a model server would have it: JSON knows no bytes.
+RED = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42m"
+    "P4z8CAFTEMLQkAKP8/wc53yE8AAAAASUVORK5CYII="
+)
+EXAMPLE = pd.DataFrame({"image": [RED], "labels": [["red", "红色", "a lemon"]]})
+IDENTITY, EXAM = "identity", "exam_content"
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Whether a new version becomes champion, and why."""
+class Candidate:
+    """A student that wants to be a version.
 
-    promote: bool
-    reason: str
-
-
-def decide(new: dict[str, float], champion: dict[str, float] | None, margin: float) -> Decision:
-    """Promote when no language is worse than the champion's by more than `margin` and the mean is better.
-
-    Args:
-        new: top-1 accuracy per language; likewise `champion`, None when there is none.
+    `identity` tells it from others. `student` is its directory, `files` what else its run keeps, `hits` its
+    answers to the exam in the folder `exam`, of which `exam_content` is the fingerprint. `tags` are further
+    ones of the version, `figures` numbers of its run.
     """
-    if champion is None:
-        return Decision(True, "the first version")
-    for lang, accuracy in new.items():
-        if accuracy < champion[lang] - margin:
-            return Decision(False, f"{lang} top-1 {accuracy:.3f} is worse than {champion[lang]:.3f}")
-    ours, theirs = (sum(each.values()) / len(each) for each in (new, champion))
-    verdict = "better" if ours > theirs else "no better"
-    return Decision(ours > theirs, f"mean top-1 {ours:.3f} is {verdict} than the champion's {theirs:.3f}")
+
+    model: str
+    identity: str
+    student: Path
+    files: tuple[Path, ...]
+    hits: gate.Hits
+    exam: Path
+    exam_content: str
+    tags: dict[str, str]
+    figures: dict[str, float]
 
 
 def connect(uri: str, artifacts: str, experiment: str) -> None:
     """Use the tracking server or database at `uri`; an empty `artifacts` leaves their place to the server."""
-    mlflow.set_tracking_uri(uri)
+    open_registry(uri)
     if mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifact_location=artifacts or None)
+        try:
+            mlflow.create_experiment(experiment, artifact_location=artifacts or None)
+        except MlflowException as error:
+            # Another run was faster.
+            if error.error_code not in TAKEN:
+                raise
     mlflow.set_experiment(experiment)
 
 
-def champion_accuracy(client: mlflow.MlflowClient, model: str) -> dict[str, float] | None:
-    """The champion's top-1 per language from its tags, None without a champion."""
-    try:
-        version = client.get_model_version_by_alias(model, CHAMPION)
-    except MlflowException as error:
-        if error.error_code not in NO_CHAMPION:
-            raise
-        return None
-    return {lang: float(version.tags[f"top1_{lang}"]) for lang in ("zh", "en")}
+def register(candidate: Candidate, margin: float) -> dict:
+    """Make the candidate a version, champion or challenger; returns what was done."""
+    client = MlflowClient()
+    version = find_version(client, candidate) or _create_version(client, candidate)
+
+    def compare(champion: ModelVersion | None) -> gate.Decision:
+        hits = None if champion is None else hits_of(client, champion, candidate)
+        return gate.decide(candidate.hits, hits, margin)
+
+    decision = settle(client, candidate.model, version, compare)
+    intervals = {f"gain_{name}": str(found) for name, found in decision.differences.items()}
+    tag(client, candidate.model, version, intervals)
+    alias = CHAMPION if decision.promote else CHALLENGER
+    done = {"model": candidate.model, "version": int(version), "alias": alias, "reason": decision.reason}
+    return done | {"gains": intervals}
 
 
-def register(
-    model: str, student: Path, files: list[Path], accuracy: dict[str, float], facts: dict, margin: float
-) -> dict:
-    """Log a run with the student and its files, register it, move an alias; returns what was done.
+def find_version(client: MlflowClient, candidate: Candidate) -> str | None:
+    """The number of the version that an earlier try has made; others that it made are marked."""
+    wanted = f"name='{candidate.model}' and tags.{IDENTITY}='{candidate.identity}'"
+    numbers = sorted(int(version.version) for version in client.search_model_versions(wanted))
+    for number in numbers[1:]:
+        tag(client, candidate.model, str(number), {"duplicate_of": str(numbers[0])})
+    return str(numbers[0]) if numbers else None
 
-    Args:
-        accuracy: top-1 per language, which the gate reads.
-        facts: further tags of the version.
-    """
-    client = mlflow.MlflowClient()
-    decision = decide(accuracy, champion_accuracy(client, model), margin)
-    with mlflow.start_run():
-        mlflow.log_metrics({f"top1_{lang}": value for lang, value in accuracy.items()})
-        for file in files:
+
+def _create_version(client: MlflowClient, candidate: Candidate) -> str:
+    """Store run and files, then create the version with all its tags."""
+    tags = {IDENTITY: candidate.identity, EXAM: candidate.exam_content, **candidate.tags}
+    with mlflow.start_run(run_id=_earlier_run(candidate.identity), tags=tags):
+        mlflow.log_metrics(candidate.figures)
+        mlflow.log_dict(gate.pack(candidate.hits), gate.HITS)
+        for file in candidate.files:
             mlflow.log_artifact(str(file))
         logged = mlflow.pyfunc.log_model(
             name="student",
             python_model=str(SERVED_MODEL),
-            artifacts={"student": str(student)},
-            registered_model_name=model,
+            artifacts={"student": str(candidate.student)},
             signature=SIGNATURE,
+            input_example=EXAMPLE,
             pip_requirements=["mlflow", "pandas", "pillow", "torch", "transformers"],
         )
-    version = logged.registered_model_version
-    alias = CHAMPION if decision.promote else CHALLENGER
-    tags = {f"top1_{lang}": value for lang, value in accuracy.items()} | facts
-    for name, value in (tags | {"decision": decision.reason}).items():
-        client.set_model_version_tag(model, version, name, str(value))
-    client.set_registered_model_alias(model, alias, version)
-    return {"model": model, "version": int(version), "alias": alias, "reason": decision.reason}
+    mlflow.register_model(logged.model_uri, candidate.model, await_registration_for=60, tags=tags)
+    # Looked up, not taken from the answer: the request may have been repeated and answered twice.
+    version = find_version(client, candidate)
+    assert version is not None
+    return version
+
+
+def _earlier_run(identity: str) -> str | None:
+    """The run that an interrupted try has begun."""
+    wanted = f"tags.{IDENTITY}='{identity}'"
+    found = mlflow.search_runs(filter_string=wanted, max_results=1, output_format="list")
+    return found[0].info.run_id if found else None
+
+
+def hits_of(client: MlflowClient, champion: ModelVersion, candidate: Candidate) -> gate.Hits:
+    """What the champion answered to the candidate's exam: as stored with it, or examined now.
+
+    Stored answers count when the exam's fingerprint is the same. A champion of another exam, or without
+    stored answers, is fetched and sits this exam.
+    """
+    if champion.tags.get(EXAM) == candidate.exam_content:
+        with suppress(MlflowException, FileNotFoundError):
+            return gate.unpack(mlflow.artifacts.load_dict(f"runs:/{champion.run_id}/{gate.HITS}"))
+    say("register_student", f"version {champion.version} has not sat this exam, so it does now")
+    return examine(champion, candidate.exam)
+
+
+def examine(version: ModelVersion, exam_folder: Path) -> gate.Hits:
+    """Let a registered student sit an exam."""
+    model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+    weights = next(Path(model).rglob("model.safetensors"))
+    exam = zero_shot.read_exam(exam_folder)
+    scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(weights.parent)), exam)
+    return {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores.items()}

@@ -58,6 +58,16 @@ class DropSheet:
 
 
 @dataclass(frozen=True)
+class ExamTable:
+    """A published exam: rows of texts below a header, and the names of sets that were skipped."""
+
+    name: str
+    header: list[str]
+    rows: list[list[str]]
+    skipped: list[str]
+
+
+@dataclass(frozen=True)
 class ReportContent:
     """All that the report shows.
 
@@ -73,6 +83,7 @@ class ReportContent:
     examples: list[Example]
     attributions: list[str]
     drops: list[DropSheet] = field(default_factory=list)
+    exams: list[ExamTable] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

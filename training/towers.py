@@ -36,11 +36,20 @@ class Towers(nn.Module):
             given["image"] = image_vectors(self.model, batch["pixels"])
         for name in ("zh", "en", "text"):
             if tokens := batch.get(f"{name}_tokens"):
-                given[name] = text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"])
+                given[name] = self._text_vectors(**tokens)
         # The unit length of a bf16 vector is off by some thousandths.
         if not self.bf16:
             return given
         return {name: nn.functional.normalize(item.float(), dim=1) for name, item in given.items()}
+
+    def _text_vectors(self, input_ids: Tensor, attention_mask: Tensor, there: Tensor | None = None) -> Tensor:
+        """Vectors of all rows; those that have no text are zero and cost nothing."""
+        if there is None or there.all():
+            return text_vectors(self.model, input_ids, attention_mask)
+        rows = torch.zeros(len(there), self.model.config.projection_dim, device=input_ids.device)
+        if there.any():
+            rows[there] = text_vectors(self.model, input_ids[there], attention_mask[there]).float()
+        return rows
 
 
 def multiplies_in_bf16(device: str) -> bool:
@@ -54,6 +63,6 @@ def gather(rows: Tensor) -> Tensor:
     """Rows of all workers, in order of rank, with gradients to each worker's own."""
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
+    from torch.distributed._functional_collectives import all_gather_single
 
-    return torch.cat(all_gather(rows.contiguous()))
+    return all_gather_single(rows.contiguous(), 0, dist.group.WORLD)

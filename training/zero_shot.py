@@ -14,6 +14,7 @@ import torch
 from PIL.Image import Image
 
 from training import shards
+from training.exams.metrics import top_k_accuracy
 from training.prefetch import Prefetched
 from training.student import Student, image_vectors, text_vectors
 
@@ -84,7 +85,8 @@ class StudentEncoder:
     def embed_texts(self, texts: list[str]) -> np.ndarray:
         """Unit vectors (number of texts, width)."""
         tokens = self.student.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-        return text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"]).numpy()
+        tokens = tokens.to(self.model.device)
+        return text_vectors(self.model, tokens["input_ids"], tokens["attention_mask"]).cpu().numpy()
 
 
 def class_vectors(encoder, names: list[str], templates: list[str]) -> np.ndarray:
@@ -117,13 +119,6 @@ def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
         lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
         for lang, names in exam.names.items()
     }
-
-
-def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of rows whose class is among the k best; a tie counts against the class, and so does NaN."""
-    own = scores[np.arange(len(labels)), labels][:, None]
-    better = (~(scores < own)).sum(axis=1) - 1
-    return float((better < k).mean())
 
 
 def accuracies(scores: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, float]]:

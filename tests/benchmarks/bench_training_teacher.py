@@ -129,7 +129,10 @@ class OnlineTeacher:
         pixels = nn.functional.interpolate(batch["pixels"], sides, mode="bilinear", antialias=True)
         found = {"image_vector": self.model.get_image_features(pixel_values=pixels)}
         for lang in LANGUAGES:
-            found[f"{lang}_vector"] = self.model.get_text_features(**batch[f"{lang}_tokens"])
+            tokens = batch[f"{lang}_tokens"]
+            found[f"{lang}_vector"] = self.model.get_text_features(
+                tokens["input_ids"], attention_mask=tokens["attention_mask"]
+            )
         return {name: nn.functional.normalize(given.pooler_output, dim=1) for name, given in found.items()}
 
     def __call__(self, batch: dict) -> dict[str, Tensor]:

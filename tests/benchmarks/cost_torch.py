@@ -1,6 +1,5 @@
 """A tower in torch: parameters, FLOPs and times, and its ONNX files, float32 and int8."""
 
-import importlib.util
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,11 @@ from tests.benchmarks.towers.inputs import make_inputs
 from tests.benchmarks.towers.named import build_named
 from tests.benchmarks.towers.tower import Tower
 from tests.benchmarks.turns import Pace, median_seconds
+from training.quantize import int8_name, quantize_image_tower, quantize_text_tower
 
 # Batches of what is slower than ViT-B/16 are smaller: a batch of 64 of AltCLIP's takes a minute.
 MAX_BATCH_FLOPS = 2.5e12
 NUM_CALIBRATION = 8
-HAS_INT8 = importlib.util.find_spec("training.quantize") is not None
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,6 @@ def write_files(tower: Tower, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True)
     path = folder / "tower.onnx"
     export(tower.module, tensors(tower, 2), path)
-    if not HAS_INT8:
-        return {"fp32": path}
-    from training.quantize import int8_name, quantize_image_tower, quantize_text_tower
-
     if tower.kind == "image":
         quantize_image_tower(path, make_inputs("image", NUM_CALIBRATION, tower.side)["pixel_values"])
     else:

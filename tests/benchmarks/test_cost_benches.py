@@ -111,7 +111,7 @@ def test_figures_are_ratios_of_throughput_in_onnx():
 
 def test_the_exam_against_the_bare_forward(capsys):
     sizes = "--pictures 80 --rounds 1 --threads 1"
-    bench_exam.main(["--student", "nano", *sizes.split()])
+    bench_exam.main(["nano", *sizes.split()])
     found = figures(capsys.readouterr().out)
     assert list(found) == ["exam_vs_forward"]
     assert 0 < found["exam_vs_forward"] < 3

@@ -152,7 +152,7 @@ def test_paths_are_absolute_and_have_their_content_beside_them(root):
     chinese, english = configs["download_pairs"]["values"]["lists"]
     assert chinese["path"] == str(root / "corpus" / "pairs.zh.csv")
     assert chinese["content"] != english["content"] != ""
-    exams = [configs[step]["values"] for step in ("evaluate_student", "export_student")]
+    exams = [configs[step]["values"] for step in ("evaluate_student", "export_student", "register_student")]
     assert {exam["exam"] for exam in exams} == {str(root / "corpus" / EXAM)}
     assert len({exam["content"] for exam in exams} - {""}) == 1
 
@@ -193,7 +193,7 @@ def test_the_corpus_is_seen_through_its_files_alone(root):
         ("pairs.zh.csv", {"download_pairs"}),
         ("pairs.en.csv", {"download_pairs"}),
         ("texts.en.txt", {"embed_pairs"}),
-        (f"{EXAM}/classnames.txt", {"evaluate_student", "export_student"}),
+        (f"{EXAM}/classnames.txt", {"evaluate_student", "export_student", "register_student"}),
     ],
 )
 def test_content_changes_the_dicts_of_the_steps_that_read_it(root, file, steps):

@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toy_training import COLOURS, HAN, RGB, ToyTeacher
+from toy_training import COLOURS, HAN, RGB, ToyTeacher, picture, png
 
-from training import examine, zero_shot
+from components.evaluate_student import EvaluateStudent
+from components.evaluate_student import examine as examine_step
+from components.step import build
+from infra.store import read_json, write_json
+from training import examine, shards, zero_shot
+from training.exams.settings import ExamSource
 from training.report import FunnelStage, write_report
 from training.student import load_student
 
@@ -98,9 +103,60 @@ def test_teacher_and_student_sit_the_same_exam(exam_folder, student_folder, monk
     assert results["models"]["teacher"]["zh"] == {"top1": 1.0, "top5": 1.0}
     assert results["models"]["chance"]["en"]["top1"] == pytest.approx(1 / 6)
     assert set(results["models"]["student"]["en"]) == {"top1", "top5"}
+    for lang, marks in results["hits"].items():
+        assert marks.count("1") / 12 == results["models"]["student"][lang]["top1"]
     assert results["student"]["parameters"] == load_student(student_folder).num_parameters
     assert 0 < results["student"]["megabytes"] < 1
     assert len(examples) == 4
+
+
+@pytest.fixture
+def published(tmp_path) -> Path:
+    """A folder with a retrieval set of the colours."""
+    folder = tmp_path / "pairs" / "colours" / "test"
+    folder.mkdir(parents=True)
+    samples = [
+        {"__key__": colour, "png": png(picture(colour)), "zh.txt": HAN[colour].encode()} for colour in COLOURS
+    ]
+    shards.write_shard(folder / "0.tar", samples)
+    return tmp_path / "pairs"
+
+
+def test_published_exams_are_sat_by_both(published, student_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(examine, "load_teacher", ToyTeacher)
+    sources = (ExamSource("retrieval", str(published)),)
+    (exam,) = examine.examine_published(sources, tmp_path, student_folder.parent, "evaluate_student")
+    assert exam["averages"]["all"]["teacher"]["zh"] == {"mean": 1.0, "num_sets": 1}
+    assert set(exam["averages"]["all"]["student"]) == {"zh"}
+    (table,) = examine.exam_tables([exam])
+    assert (table.name, table.header[:3]) == ("pairs", ["set", "figure", "teacher zh"])
+    missing = examine.examine_published(sources, tmp_path / "none", student_folder.parent, "evaluate_student")
+    assert set(missing[0]["averages"]["all"]) == {"student"}
+
+
+def test_without_published_exams_no_model_is_opened(tmp_path):
+    assert examine.examine_published((), tmp_path, tmp_path / "none", "evaluate_student") == []
+
+
+def test_the_step_writes_published_exams_down(
+    exam_folder, published, student_folder, steps, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(examine, "load_teacher", ToyTeacher)
+    (tmp_path / "student" / "student").symlink_to(student_folder)
+    steps |= {"raw": tmp_path / "raw", "teacher": tmp_path / "teacher"}
+    for name, facts in FACTS.items():
+        steps[name].mkdir(exist_ok=True)
+        write_json(steps[name] / "done.json", {"facts": facts})
+    source = {"kind": "retrieval", "path": str(published), "sets": ["colours", "absent"]}
+    config = build(EvaluateStudent, {"exam": str(exam_folder), "exams": [source]})
+    facts = examine_step(config, tmp_path, {}, **steps)
+    assert facts["exams"][0]["sat"] == ["colours"]
+    assert facts["exams"][0]["skipped"] == [{"set": "absent", "reason": "missing"}]
+    assert read_json(tmp_path / "results.json")["exams"] == facts["exams"]
+    assert read_json(tmp_path / "exams.json")[0]["sets"][0]["num_texts"] == {"zh": 6}
+    page = (tmp_path / "report.html").read_text()
+    assert "Published exams" in page
+    assert "Skipped: absent." in page
 
 
 def test_the_report_gathers_what_the_steps_recorded(steps):

@@ -1,12 +1,16 @@
 """Export: ONNX Runtime gives the vectors that torch gives, whatever the batch and the length of text."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from toy_training import SIDE, noise
 
-from training.export import OnnxEncoder, compare_on_exam, export_towers
-from training.student import load_student
-from training.zero_shot import StudentEncoder
+from training.export import export_towers, write_companions
+from training.onnx_pair import OnnxEncoder, compare_pair
+from training.student import contrast_scale, load_student
+from training.zero_shot import StudentEncoder, read_exam
 
 TEXTS = {
     "en": ["red", "a red picture", "a green picture 0123", "blue", "a black and white picture of 456"],
@@ -57,9 +61,10 @@ def test_texts_of_every_length_agree_with_torch(pair, text):
 
 
 def test_the_exam_finds_no_gap(exported, student, exam_folder):
-    gaps = compare_on_exam(exported, student, exam_folder)
-    assert set(gaps) == {"images", "texts"}
-    assert max(gaps.values()) < 1e-5
+    facts = compare_pair(exported, student, read_exam(exam_folder), int8=False)
+    assert set(facts) == {"cosine_gap"}
+    assert set(facts["cosine_gap"]) == {"images", "texts"}
+    assert max(facts["cosine_gap"].values()) < 1e-5
 
 
 def test_the_files_say_what_they_take_and_give(exported):
@@ -74,3 +79,26 @@ def test_the_files_say_what_they_take_and_give(exported):
     for tower in (image, text):
         ((name, (rows, _)),) = shapes(tower.output).items()
         assert (name, rows) == ("vectors", "n")
+
+
+# Runs a script in an interpreter where the first two names cannot be imported.
+BLOCKED = (
+    "import runpy, sys; sys.modules |= {'torch': None, 'transformers': None}; "
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def test_the_example_answers_as_torch_does_without_torch(student, student_folder, tmp_path):
+    export_towers(student, tmp_path)
+    write_companions(student, student_folder, tmp_path)
+    noise(3).save(tmp_path / "picture.png")
+    labels = ["red", "a green picture", "蓝"]
+    command = [sys.executable, "-c", BLOCKED, str(tmp_path / "try_onnx.py"), str(tmp_path / "picture.png")]
+    done = subprocess.run([*command, *labels], capture_output=True, text=True)
+    found = dict(line.split("%  ")[::-1] for line in done.stdout.splitlines())
+    encoder, scale = StudentEncoder(student), contrast_scale(student.model).item()
+    logits = scale * encoder.embed_texts(labels) @ encoder.embed_images([noise(3)])[0]
+    expected = np.exp(logits) / np.exp(logits).sum()
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(
+        dict(zip(labels, 100 * expected, strict=True)), abs=0.11
+    ), done.stderr

@@ -69,7 +69,8 @@ class PairInputs:
         if self.lexicon and "zh_tokens" in batch:
             captions = self.mixed_captions(rows, step)
             added |= {
-                f"{lang}_tokens": data.tokenize(self.tokenizer, texts) for lang, texts in captions.items()
+                f"{lang}_tokens": data.caption_tokens(self.tokenizer, texts)
+                for lang, texts in captions.items()
             }
         return {**batch, **added}
 
