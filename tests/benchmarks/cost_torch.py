@@ -48,10 +48,16 @@ def build_and_measure(name: str, kind: str, folder: Path, pace: Pace, batch: int
     flops = count_flops(tower)
     batch = batch_size(flops, batch)
     seconds = time_torch(tower, (1, batch), pace)
-    files = write_files(tower, folder / name / kind)
+    parameters, side = tower.num_parameters, tower.side
     lacking = {key: size / 2**20 for key, size in tower.left_out_bytes.items()}
-    sizes = {key: path.stat().st_size / 2**20 + lacking[key] for key, path in files.items()}
-    return Built(tower.num_parameters, flops, tower.side, batch, seconds, files, sizes, lacking)
+    path = folder / name / kind / "tower.onnx"
+    path.parent.mkdir(parents=True)
+    export(tower.module, tensors(tower, 2), path)
+    # AltCLIP's weights are not to be in memory twice and more.
+    del tower
+    files = {"fp32": path, "int8": quantize(path, kind, side)}
+    sizes = {key: file.stat().st_size / 2**20 + lacking[key] for key, file in files.items()}
+    return Built(parameters, flops, side, batch, seconds, files, sizes, lacking)
 
 
 def batch_size(flops: int, batch: int) -> int:
@@ -88,16 +94,13 @@ def time_torch(tower: Tower, batches: tuple[int, ...], pace: Pace) -> dict[int, 
     return {batch: taken / batch for batch, taken in median_seconds(runs, pace).items()}
 
 
-def write_files(tower: Tower, folder: Path) -> dict[str, Path]:
-    """ONNX files by precision; int8 made as export_student makes it, calibrated on noise."""
-    folder.mkdir(parents=True)
-    path = folder / "tower.onnx"
-    export(tower.module, tensors(tower, 2), path)
-    if tower.kind == "image":
-        quantize_image_tower(path, make_inputs("image", NUM_CALIBRATION, tower.side)["pixel_values"])
+def quantize(path: Path, kind: str, side: int) -> Path:
+    """The int8 twin of an ONNX file, made as export_student makes it, calibrated on noise."""
+    if kind == "image":
+        quantize_image_tower(path, make_inputs("image", NUM_CALIBRATION, side)["pixel_values"])
     else:
         quantize_text_tower(path)
-    return {"fp32": path, "int8": path.with_name(int8_name(path.name))}
+    return path.with_name(int8_name(path.name))
 
 
 def export(module: nn.Module, inputs: dict[str, torch.Tensor], path: Path) -> None:
