@@ -10,7 +10,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data bench-training bench-export ablation compile lint clean
+.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation compile lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -41,6 +41,9 @@ bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, cr
 
 bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 15 minutes)
 	@for name in teacher open_clip workers growth; do $(KEEP_MEMORY) $(VENV)/bin/python -m tests.benchmarks.bench_training_$$name || exit 1; done
+
+bench-exam: $(READY) ## Measure the exam against the bare tower, and what students cost beside others (8 minutes)
+	@for name in exam cost; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
 
 bench-export: $(READY) ## Measure int8 against float32: bytes, speed, accuracy of the student below ROOT (2 minutes)
 	@$(VENV)/bin/python -m tests.benchmarks.bench_export --root $(ROOT)

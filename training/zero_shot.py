@@ -15,6 +15,7 @@ from PIL.Image import Image
 
 from training import shards
 from training.exams.metrics import top_k_accuracy
+from training.prefetch import Prefetched
 from training.student import Student, image_vectors, text_vectors
 
 SUFFIXES = {"en": "", "zh": "_zh"}
@@ -101,9 +102,19 @@ def in_batches(embed, inputs: list) -> np.ndarray:
     return np.concatenate([embed(inputs[start : start + BATCH]) for start in starts])
 
 
+def embed_ahead(encoder, images: list[Image]) -> np.ndarray:
+    """Unit vectors (images, width); a thread prepares the next batches while the model computes."""
+
+    def prepare(start: int):
+        return encoder.prepare_images(images[start : start + BATCH])
+
+    ready = Prefetched(prepare, range(0, len(images), BATCH))
+    return np.concatenate([encoder.embed_prepared(prepared) for _, prepared in ready])
+
+
 def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
     """Per language, the cosine of every image with every class, (images, classes)."""
-    images = in_batches(encoder.embed_images, exam.images)
+    images = embed_ahead(encoder, exam.images)
     return {
         lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
         for lang, names in exam.names.items()

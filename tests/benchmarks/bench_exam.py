@@ -1,94 +1,118 @@
-"""Pictures a second of an exam beside the bare forward pass of the image tower on the same pictures.
+"""The zero-shot exam against the bare image tower: what reading, decoding, resizing and class names cost.
 
-    python -m tests.benchmarks.bench_exam small
-    python -m tests.benchmarks.bench_exam STUDENT_DIRECTORY --images 5000 --side 300 --rounds 5
+    python -m tests.benchmarks.bench_exam [small | STUDENT_DIRECTORY] [--pictures 320] [--cpu-time]
 
-A name of pipelines/students.py is built with random weights: time does not depend on them. The text tower's
-work on 100 classes and three templates is part of the exam, so that a small set lowers the ratio.
-The exam reads, decodes, prepares, embeds and marks; the bare pass has its batches ready. Both in turn, by
-medians of the rounds. Where one core does both, decoding is part of the ratio; on a device it goes on beside.
+The set is generated, in clip_benchmark's webdataset form: JPEGs of 256 px, one text to ten pictures (as
+ELEVATER's sets have with a few templates a class in both languages). The student, random weights where it is
+a name of pipelines/students.py, sits it as evaluate_student lets it: as a `published` set, decoded beside the
+forward passes, and as the `demo`'s own exam, read as a whole. The bare forward runs the image tower over the
+same pictures, prepared beforehand in the same batches. They take turns; the last line is
+`figure exam_vs_forward VALUE` of the published set, the median ratio of neighbours. `--cpu-time` counts the
+processor's time instead of the clock: then what runs beside the forward counts in full.
 """
 
 import argparse
-import io
 import statistics
-import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+import torch
 
-TOY = Path(__file__).resolve().parents[1] / "training"
-sys.path[:0] = [str(TOY), str(TOY / "exams")]
+from pipelines.students import STUDENTS
+from tests.benchmarks.clocks import CLOCKS
+from tests.benchmarks.generated_pairs import NUM_PICTURES, WIDTH, generated_student, jpegs, words
+from tests.benchmarks.towers.from_transformers import Images
+from tests.benchmarks.towers.tower import settle
+from training import shards, zero_shot
+from training.exams.classify import examine_set
+from training.exams.folders import open_set
+from training.exams.papers import own_paper
+from training.student import Student, load_student
 
-from toy_exams import write_tars  # noqa: E402
-from toy_training import TEXTS  # noqa: E402
-
-from pipelines.students import STUDENTS  # noqa: E402
-from training import shards  # noqa: E402
-from training.exams.classify import examine_set  # noqa: E402
-from training.exams.embedding import batches  # noqa: E402
-from training.exams.folders import PictureSet, open_set  # noqa: E402
-from training.exams.papers import own_paper  # noqa: E402
-from training.student import Student, build_student, load_student  # noqa: E402
-from training.tokenizer import train_tokenizer  # noqa: E402
-from training.zero_shot import StudentEncoder  # noqa: E402
-
-NAMES = "\n".join(str(number) for number in range(100))
+SIDE, PICTURES_PER_TEXT = 256, 10
+TEMPLATES = {"en": ("{c}", "a photo of a {c}"), "zh": ("{c}", "一张{c}的照片")}
 
 
-def write_pictures(folder: Path, num: int, side: int) -> PictureSet:
-    """A set of JPEGs of soft noise, about as costly to decode as photographs."""
-    chance = np.random.default_rng(0)
-    samples = []
-    for number in range(num):
-        rough = chance.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8)
-        stream = io.BytesIO()
-        Image.fromarray(rough).resize((side, side)).save(stream, "JPEG")
-        samples.append({"jpg": stream.getvalue(), "cls": str(number % 100).encode()})
-    return open_set(write_tars(folder / "noise", samples, classnames=NAMES))
+def main(arguments: list[str] | None = None) -> None:
+    """Generate, sit the exam both ways and run the bare tower in turns, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("student", nargs="?", default="small", help="a name, or a student's directory")
+    parser.add_argument("--pictures", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cpu-time", action="store_true", help="processor time, not the clock's")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        write_exam(Path(folder), options.pictures)
+        taken = measure(Path(folder), options)
+    print(f"{options.student}, {options.pictures} pictures, {options.threads} threads")
+    ratios = {}
+    for name, times in taken.items():
+        pairs = zip(times, taken["forward"], strict=True)
+        ratios[name] = statistics.median(bare / whole for whole, bare in pairs)
+        print(f"{name:>10} {options.pictures / statistics.median(times):9.1f} pictures/s {ratios[name]:6.3f}")
+    print(f"figure exam_vs_forward {ratios['published']:.3f}")
+
+
+def write_exam(folder: Path, num_pictures: int) -> None:
+    """An exam of so many pictures of noise, with a few classes and templates in both languages."""
+    num_texts = num_pictures // PICTURES_PER_TEXT
+    num_classes = max(2, num_texts // sum(map(len, TEMPLATES.values())))
+    files = jpegs(SIDE)
+    samples = (
+        {
+            "__key__": f"{number:06d}",
+            "jpg": files[number % NUM_PICTURES],
+            "cls": str(number % num_classes).encode(),
+        }
+        for number in range(num_pictures)
+    )
+    (folder / "test").mkdir()
+    shards.write_shard(folder / "test" / "0.tar", samples)
+    for lang, suffix in zero_shot.SUFFIXES.items():
+        texts = {
+            "classnames": words(lang)[:num_classes],
+            "zeroshot_classification_templates": TEMPLATES[lang],
+        }
+        for name, lines in texts.items():
+            (folder / f"{name}{suffix}.txt").write_text("\n".join(lines) + "\n")
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Seconds of both ways to sit the exam and of the bare forward, round by round."""
+    encoder = zero_shot.StudentEncoder(open_student(options.student))
+    pictures = zero_shot.read_exam(folder).images
+    starts = range(0, len(pictures), zero_shot.BATCH)
+    batches = [encoder.prepare_images(pictures[start : start + zero_shot.BATCH]) for start in starts]
+    shown = open_set(folder)
+    paper = own_paper("generated", shown, tuple(TEMPLATES), None)
+    runs = {
+        "published": lambda: examine_set(shown, paper, {"student": encoder}, "bench_exam"),
+        "demo": lambda: zero_shot.similarities(encoder, zero_shot.read_exam(folder)),
+        "forward": lambda: [encoder.embed_prepared(batch) for batch in batches],
+    }
+    clock = CLOCKS["cpu" if options.cpu_time else "wall"]
+    rounds = [{name: seconds(run, clock) for name, run in runs.items()} for _ in range(1 + options.rounds)]
+    # The first round warms up.
+    return {name: [taken[name] for taken in rounds[1:]] for name in runs}
 
 
 def open_student(name: str) -> Student:
     """A student by its directory, or one of random weights by its name."""
     if name not in STUDENTS:
         return load_student(Path(name))
-    shape = STUDENTS[name]
-    return build_student(shape, train_tokenizer(TEXTS, shape.vocab_size, shape.max_tokens), 768)
+    student = generated_student(name, WIDTH)
+    settle(Images(student.model), student.image_processor.size["height"])
+    return student
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("student", help="a name of pipelines/students.py, or a student's directory")
-    parser.add_argument("--images", type=int, default=1_000)
-    parser.add_argument("--side", type=int, default=128, help="of the pictures, in pixels")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    encoder = StudentEncoder(open_student(options.student))
-    with tempfile.TemporaryDirectory() as folder:
-        pictures = write_pictures(Path(folder), options.images, options.side)
-        paper = own_paper("noise", pictures, ("en",), None)
-        decoded = [shards.decode(content) for content, _ in pictures.samples()]
-        ready = [encoder.prepare_images(batch) for batch in batches(decoded)]
-        encoder.embed_prepared(ready[0])
-        seconds: dict[str, list[float]] = {"forward": [], "exam": []}
-        for _ in range(options.rounds):
-            start = time.monotonic()
-            for batch in ready:
-                encoder.embed_prepared(batch)
-            seconds["forward"].append(time.monotonic() - start)
-            start = time.monotonic()
-            examine_set(pictures, paper, {"student": encoder}, "exam")
-            seconds["exam"].append(time.monotonic() - start)
-    rates = {name: options.images / statistics.median(rounds) for name, rounds in seconds.items()}
-    for name, rate in rates.items():
-        print(f"{name:10}{rate:10.1f} pictures/s")
-    print(f"figure exam_vs_forward {rates['exam'] / rates['forward']:.3f}")
+def seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    """That one run takes."""
+    start = clock()
+    run()
+    return clock() - start
 
 
 if __name__ == "__main__":
