@@ -96,7 +96,8 @@ class Embedded:
 
         samples = shards.read_unbroken(self.folder / "shards" / f"{name}.tar", wanted)
         pairs = (_pair_of(sample, scores[sample["__key__"]], self.width, with_images) for sample in samples)
-        return [pair for pair in pairs if pair]
+        # In a tar they stand as they came from the web, in another order after each crawl.
+        return sorted((pair for pair in pairs if pair), key=lambda pair: pair.key)
 
     def num_texts(self) -> dict[str, int]:
         """By row group, named FILE#NUMBER, the number of texts without images; a broken file has none."""

@@ -200,7 +200,9 @@ def pair_features(
     pixels: list[bytes] = []
     features: list[np.ndarray] = []
     for path in sorted(folder.glob("*.tar")):
-        samples = [sample for sample in shards.read_unbroken(path) if sample["__key__"] in wanted]
+        # In a tar pictures stand as they came from the web, in another order after each crawl.
+        found = (sample for sample in shards.read_unbroken(path) if sample["__key__"] in wanted)
+        samples = sorted(found, key=lambda sample: sample["__key__"])
         for start in range(0, len(samples), 32):
             some = samples[start : start + 32]
             decoded = [(sample["__key__"], shards.image_or_none(sample)) for sample in some]

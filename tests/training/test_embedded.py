@@ -55,6 +55,16 @@ def test_units_of_the_lists_share_their_texts(embedded):
     assert sorted(found) == sorted([*COLOURS, *HAN.values()])
 
 
+def test_pairs_come_in_order_of_their_keys_however_the_crawl_wrote_them(corpus, embedded, tmp_path):
+    unit = Unit("00000", 11)
+    (tmp_path / "shards").mkdir()
+    samples = list(shards.read_shard(corpus.embedded / "shards" / "00000.tar"))
+    shards.write_shard(tmp_path / "shards" / "00000.tar", samples[::-1])
+    backwards = Embedded(tmp_path, embedded.selection, WIDTH).pairs(unit)
+    assert backwards == embedded.pairs(unit)
+    assert [row.key for row in backwards] == sorted(row.key for row in backwards)
+
+
 def test_a_text_file_that_was_cut_off_is_left_out_and_said(tmp_path):
     texts = tmp_path / "texts"
     texts.mkdir()

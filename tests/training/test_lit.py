@@ -69,6 +69,16 @@ def folder(tmp_path_factory):
     return place / "teacher"
 
 
+def test_features_come_in_order_of_their_keys_however_the_crawl_wrote_them(folder, tmp_path):
+    networks = lit.ImageNetworks(folder, TUNING.networks, TUNING.image_size)
+    samples = [{"__key__": key, "png": png(image)} for key, image in IMAGES.items()]
+    shards.write_shard(tmp_path / "00000.tar", samples[::-1])
+    keys, pixels, features = lit.pair_features(networks, tmp_path, set(IMAGES), print)
+    assert keys == sorted(IMAGES)
+    assert pixels == [lit.pixel_key(IMAGES[key]) for key in keys]
+    assert len(features) == len(keys)
+
+
 @pytest.fixture(scope="module")
 def teacher(folder):
     return load_teacher(folder)
