@@ -103,6 +103,16 @@ class _QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
+class _PictureServer(ThreadingHTTPServer):
+    """One whose queue holds all the connections that a crawl opens at once.
+
+    With the usual five the kernel drops the others, which come again after 1, 3 and 7 seconds: on a busy
+    machine past the crawl's timeout.
+    """
+
+    request_queue_size = 256
+
+
 @contextlib.contextmanager
 def serve_folder(folder: Path, port: int) -> Iterator[int]:
     """Serve a folder over HTTP on loopback; gives the port.
@@ -112,7 +122,7 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
     """
     handler = functools.partial(_QuietHandler, directory=str(folder))
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        server = _PictureServer(("127.0.0.1", port), handler)
     except OSError:
         raise StepError(
             f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "

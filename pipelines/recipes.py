@@ -95,7 +95,6 @@ def demo() -> Recipe:
             encode_format="png",
             encode_quality=1,
             pairs_per_shard=500,
-            retries=0,
             max_requests_per_second_per_host=0.0,
             allow_private_addresses=True,
         ),
