@@ -14,7 +14,7 @@ from components.step import StepError
 from infra import object_store
 from infra.places import local_copy, read_record
 from infra.store import read_json, write_json
-from pipelines.cli import storage_root
+from pipelines.commands.options import storage_root
 from pipelines.demo import EXAM
 from pipelines.resolve import choose_recipe, engine_addresses, local_folder, resolve
 

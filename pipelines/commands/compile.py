@@ -1,0 +1,22 @@
+"""`dcclip compile`: the pipeline for a cluster."""
+
+import argparse
+from pathlib import Path
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    command = commands.add_parser("compile", help="compile dcclip-full for a cluster")
+    command.add_argument("--output", type=Path, default=Path("dist/dcclip-full.yaml"))
+    command.set_defaults(do=compile_pipeline)
+
+
+def compile_pipeline(options: argparse.Namespace) -> None:
+    """Compile dcclip-full for a cluster."""
+    from kfp import compiler
+
+    from pipelines.full import dcclip_full
+
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(dcclip_full, str(options.output))
+    print(f"wrote {options.output}")

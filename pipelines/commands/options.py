@@ -1,0 +1,52 @@
+"""Options that several commands share, as parents for their parsers."""
+
+import argparse
+from pathlib import Path
+
+
+def storage_root(text: str) -> str:
+    """A folder's absolute path, or an address in object storage."""
+    return text.rstrip("/") if text.startswith("s3://") else str(Path(text).resolve())
+
+
+def override(text: str) -> tuple[str, str]:
+    """`a.b=value` as a pair."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=value")
+    return name, value
+
+
+def root_options() -> argparse.ArgumentParser:
+    """Where results are kept."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--root",
+        type=storage_root,
+        default=storage_root("out"),
+        help="where results are kept, a folder or s3://BUCKET/PREFIX (default: out)",
+    )
+    parser.add_argument(
+        "--s3-endpoint", default="", metavar="URL", help="the S3 server, for a root there (default: AWS)"
+    )
+    return parser
+
+
+def recipe_options() -> argparse.ArgumentParser:
+    """Which recipe, and what is otherwise in it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--recipe", default="demo", help="demo, smoke, full or full_ensemble (default: demo)")
+    parser.add_argument(
+        "--set", type=override, action="append", default=[], metavar="NAME=VALUE", help="override one value"
+    )
+    return parser
+
+
+def registry_options() -> argparse.ArgumentParser:
+    """Which registry, and which model in it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--mlflow-uri", default="", metavar="URI", help="the registry (default: ROOT/mlflow.db)"
+    )
+    parser.add_argument("--model", default="dcclip", help="the registered model's name (default: dcclip)")
+    return parser

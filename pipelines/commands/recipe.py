@@ -1,0 +1,21 @@
+"""`dcclip recipe`: a recipe's values."""
+
+import argparse
+import dataclasses
+import json
+
+from pipelines.commands.options import recipe_options
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    command = commands.add_parser("recipe", parents=[recipe_options()], help="print a recipe's values")
+    command.set_defaults(do=show_recipe)
+
+
+def show_recipe(options: argparse.Namespace) -> None:
+    """Print a recipe's values."""
+    from pipelines.resolve import choose_recipe
+
+    recipe = choose_recipe(options.recipe, dict(options.set))
+    print(json.dumps(dataclasses.asdict(recipe), ensure_ascii=False, indent=2))

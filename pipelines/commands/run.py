@@ -1,0 +1,21 @@
+"""`dcclip run`: the whole pipeline on this machine."""
+
+import argparse
+
+from pipelines.commands.options import recipe_options, root_options
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parents = [root_options(), recipe_options()]
+    command = commands.add_parser("run", parents=parents, help="run dcclip-full on this machine")
+    command.set_defaults(do=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run dcclip-full on this machine."""
+    from pipelines.local import run_locally
+    from pipelines.summary import print_summary
+
+    finished = run_locally(options.recipe, dict(options.set), options.root, options.s3_endpoint)
+    print_summary(finished, options.root, options.s3_endpoint)
