@@ -9,6 +9,7 @@ import torch
 from infra.store import SAMPLES, read_json
 from training import gate, zero_shot
 from training.exams import results as exam_results
+from training.exams.metrics import top_k_hits
 from training.exams.settings import ExamSource
 from training.exams.sitting import sit_exams
 from training.job import STUDENT, read_curve
@@ -26,7 +27,7 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
         "student": zero_shot.similarities(zero_shot.StudentEncoder(candidate), exam),
     }
     models = {name: zero_shot.accuracies(rows, exam.labels) for name, rows in scores.items()}
-    hits = {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores["student"].items()}
+    hits = {lang: top_k_hits(rows, exam.labels, 1) for lang, rows in scores["student"].items()}
     results = {
         "exam": exam_folder.name,
         "num_images": len(exam.images),

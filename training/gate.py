@@ -41,16 +41,6 @@ class Decision:
     differences: dict[str, Difference] = field(default_factory=dict)
 
 
-def top1_hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether each row's own class is its best, (rows,) bool; a tie counts against it, and so does NaN.
-
-    Args:
-        scores: (rows, classes), and `labels` (rows,).
-    """
-    own = scores[np.arange(len(labels)), labels][:, None]
-    return (scores < own).sum(axis=1) == scores.shape[1] - 1
-
-
 def pack(hits: Hits) -> dict[str, str]:
     """Hits as JSON has them: a `1` or `0` a picture, in the exam's order."""
     return {lang: "".join("01"[bool(hit)] for hit in row) for lang, row in hits.items()}

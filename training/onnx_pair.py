@@ -94,10 +94,7 @@ def cosines(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[
 
 def _top1(encoder, images: np.ndarray, exam: zero_shot.Exam) -> dict[str, float]:
     """Zero-shot top-1 per language of pictures that are vectors already."""
-    scores = {
-        lang: images @ zero_shot.class_vectors(encoder, names, exam.templates[lang]).T
-        for lang, names in exam.names.items()
-    }
+    scores = zero_shot.class_scores(encoder, images, exam)
     return {lang: marks["top1"] for lang, marks in zero_shot.accuracies(scores, exam.labels).items()}
 
 

@@ -23,6 +23,7 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 from infra.console import say
 from training import gate, zero_shot
 from training.champion import CHALLENGER, CHAMPION, settle, tag
+from training.exams.metrics import top_k_hits
 from training.registry_client import TAKEN, open_registry
 from training.student import load_student
 
@@ -154,4 +155,4 @@ def examine(version: ModelVersion, exam_folder: Path) -> gate.Hits:
     weights = next(Path(model).rglob("model.safetensors"))
     exam = zero_shot.read_exam(exam_folder)
     scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(weights.parent)), exam)
-    return {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores.items()}
+    return {lang: top_k_hits(rows, exam.labels, 1) for lang, rows in scores.items()}

@@ -114,7 +114,11 @@ def embed_ahead(encoder, images: list[Image]) -> np.ndarray:
 
 def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
     """Per language, the cosine of every image with every class, (images, classes)."""
-    images = embed_ahead(encoder, exam.images)
+    return class_scores(encoder, embed_ahead(encoder, exam.images), exam)
+
+
+def class_scores(encoder, images: np.ndarray, exam: Exam) -> dict[str, np.ndarray]:
+    """Per language, the cosine of each of the vectors `images` with every class, (images, classes)."""
     return {
         lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
         for lang, names in exam.names.items()

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from spark_jobs.near_duplicates import near_duplicates
 from spark_jobs.session import spark_session
+from tests.benchmarks.clocks import cpu_seconds
 
 ROWS_PER_FILE = 50_000
 COPIES = 0.1
@@ -48,12 +49,6 @@ def write_part(folder: Path, number: int, num: int, width: int, cosine: float) -
     original = [None] * (num - copies) + keys[:copies]
     table = {"key": keys, "score": rng.random(num), "vector": bf16(vectors), "original": original}
     pq.write_table(pa.table(table), folder / f"{number:05d}.parquet", row_group_size=10_000)
-
-
-def cpu_seconds() -> float:
-    """Of this process and all it started, so that other work on the machine does not count."""
-    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return sum(sum(process.cpu_times()[:4]) for process in family)
 
 
 def measure(spark, folder: Path, num_files: int, rows_per_file: int, cosine: float) -> tuple[float, ...]:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 from pyspark.sql import SparkSession
 
 from infra.memory import PeakMemory
@@ -24,6 +23,7 @@ from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
 from spark_jobs.rules import LANGUAGES, caption_reason
 from spark_jobs.session import spark_session
 from tests.benchmarks import pandas_rules
+from tests.benchmarks.clocks import cpu_seconds
 from tests.benchmarks.pair_table import write_table
 
 CORES = 2
@@ -50,12 +50,6 @@ def after_crawl(spark: SparkSession, shards: Path, place: Path) -> None:
     rows = judge(read_raw(spark, shards), shards, CAPTIONS, RECORDS_ONLY, simplify=False)
     write_judged(rows, place)
     spark.catalog.clearCache()
-
-
-def cpu_seconds() -> float:
-    """Processor time of this process and of those it started."""
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return sum(sum(process.cpu_times()[:4]) for process in processes)
 
 
 def measure(name: str, num_rows: int, work: Callable[[], None]) -> tuple[float, float]:

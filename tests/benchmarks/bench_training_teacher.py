@@ -20,6 +20,7 @@ from transformers import AltCLIPConfig, AltCLIPModel, AltCLIPTextConfig, AltCLIP
 
 from tests.benchmarks.clocks import CLOCKS
 from tests.benchmarks.generated_pairs import generated_student, write_pairs
+from tests.benchmarks.towers.from_transformers import fill
 from tests.benchmarks.training_pace import open_batches, open_run, pairs_per_second
 from training.objectives.context import LANGUAGES
 from training.settings import Phase
@@ -99,22 +100,6 @@ def altclip(vocab_size: int, num_layers: int) -> AltCLIPModel:
     with torch.device("meta"):
         model = AltCLIPModel(AltCLIPConfig(text_config=text, vision_config=vision, projection_dim=WIDTH))
     return fill(model.to_empty(device="cpu")).eval()
-
-
-@torch.no_grad()
-def fill(model: nn.Module) -> nn.Module:
-    """Weights as from a constructor: matrices small and random, norms as they are at the start."""
-    for name, parameter in model.named_parameters():
-        if parameter.ndim > 1:
-            parameter.normal_(std=0.02)
-        else:
-            parameter.fill_(float(name.endswith("weight")))
-    for name, buffer in model.named_buffers():
-        is_positions = name.endswith("position_ids")
-        buffer.copy_(
-            torch.arange(buffer.numel()).view_as(buffer) if is_positions else torch.zeros_like(buffer)
-        )
-    return model
 
 
 class OnlineTeacher:

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import pandas as pd
-import psutil
 from pyspark.sql import SparkSession
 
 from components.list_files import look_at
@@ -27,6 +26,7 @@ from spark_jobs.limits import BEFORE_CRAWL
 from spark_jobs.merge_lists import merge_lists
 from spark_jobs.rules import caption_reason
 from spark_jobs.session import spark_session
+from tests.benchmarks.clocks import cpu_seconds
 
 HAN = "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过"
 WORDS = ("the", "of", "red", "blue", "photo", "old", "new", "house", "cat", "with", "lake", "view", "vintage")
@@ -68,12 +68,6 @@ def merge_with_pandas(lists: tuple[UrlList, ...], place: Path) -> int:
     merged = rows[rows["url"].notna()].groupby("url", sort=True, as_index=False).first()
     merged.to_parquet(place / "urls.parquet")
     return len(merged)
-
-
-def cpu_seconds() -> float:
-    """Of this process and all it started."""
-    times = [item.cpu_times() for item in [psutil.Process(), *psutil.Process().children(recursive=True)]]
-    return sum(item.user + item.system for item in times)
 
 
 def measure(work) -> dict[str, float]:

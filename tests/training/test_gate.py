@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training import gate, zero_shot
+from training import gate
 
 MARGIN = 0.01
 NUM = 1_000
@@ -72,15 +72,6 @@ def test_the_same_answers_are_always_decided_the_same():
 def test_answers_to_different_exams_are_not_compared(other):
     with pytest.raises(ValueError, match="not sat the same exam"):
         gate.decide(OLD, other, MARGIN)
-
-
-def test_hits_are_what_top_1_counts():
-    rng = np.random.default_rng(0)
-    scores, labels = rng.integers(0, 4, (500, 6)).astype(float), rng.integers(0, 6, 500)
-    scores[7] = np.nan
-    hits = gate.top1_hits(scores, labels)
-    assert hits.mean() == zero_shot.top_k_accuracy(scores, labels, 1)
-    assert not hits[7]
 
 
 def test_packed_hits_come_back():

@@ -24,7 +24,12 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     Raises:
         ValueError: scores and labels do not fit together.
     """
-    return _mean(_places(*_checked(scores, labels)) < k)
+    return _mean(top_k_hits(scores, labels, k))
+
+
+def top_k_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Whether each row's class is among the k best, (rows,) bool; otherwise as `top_k_accuracy`."""
+    return _places(*_checked(scores, labels)) < k
 
 
 def mean_per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:

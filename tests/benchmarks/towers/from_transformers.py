@@ -47,7 +47,7 @@ class Texts(nn.Module):
 
 
 @torch.no_grad()
-def fill(model: nn.Module) -> None:
+def fill(model: nn.Module) -> nn.Module:
     """Weights as from a constructor: matrices small and random, norms as they are at the start."""
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
@@ -59,3 +59,4 @@ def fill(model: nn.Module) -> None:
         buffer.copy_(
             torch.arange(buffer.numel()).view_as(buffer) if is_positions else torch.zeros_like(buffer)
         )
+    return model

@@ -35,6 +35,13 @@ def devkit_eleven_points(scores: np.ndarray, positives: np.ndarray) -> float:
     return sum(points) / 11
 
 
+def test_a_hit_is_a_class_above_all_others_row_by_row():
+    scores = np.array([[3, 1, 2], [3, 3, 2], [1, 2, 3], [NAN, 1, 2]])
+    labels = np.array([0, 0, 1, 1])
+    assert metrics.top_k_hits(scores, labels, 1).tolist() == [True, False, False, False]
+    assert metrics.top_k_hits(scores, labels, 2).tolist() == [True, True, True, False]
+
+
 @pytest.mark.parametrize("k", [1, 2, 5, 9])
 @pytest.mark.parametrize("seed", range(5))
 def test_accuracy_is_scikit_learns_where_nothing_ties(seed, k):
