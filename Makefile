@@ -39,7 +39,7 @@ test: $(READY) ## Run the tests
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
 
-bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 15 minutes)
+bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 9 minutes)
 	@for name in teacher open_clip workers growth; do $(KEEP_MEMORY) $(VENV)/bin/python -m tests.benchmarks.bench_training_$$name || exit 1; done
 
 bench-exam: $(READY) ## Measure the exam against the bare tower, and what students cost beside others (8 minutes)
