@@ -16,7 +16,9 @@ import random
 import re
 import shutil
 import tarfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from infra.code_version import code_version
@@ -39,7 +41,7 @@ class DemoCorpus:
     num_unseen: int = 313
     max_concepts: int | None = None
     max_words: int = 25_000
-    num_phrases: int = 8_000
+    num_phrases: int = 25_000
     num_variants: int = 12_000
     port: int = 8765
     seed: int = 0
@@ -104,6 +106,9 @@ def split_concepts(emoji: list[Emoji], corpus: DemoCorpus) -> tuple[list[Emoji],
 def load_texts(lang: str, corpus: DemoCorpus, captions: list[str], banned: set[str]) -> list[str]:
     """Text without images: frequent words, two-word phrases of them, variants of training captions.
 
+    Phrases and variants show every word, a frequent one oftener: a word that the exam asks for is learned
+    from these alone.
+
     Args:
         captions: of the training side, from which variants are made by exchanging or adding a word.
         banned: what the exam asks, casefolded; none of it is in the result.
@@ -112,13 +117,22 @@ def load_texts(lang: str, corpus: DemoCorpus, captions: list[str], banned: set[s
 
     words = [word for word in top_n_list(lang, corpus.max_words) if not word.isnumeric()]
     draw = random.Random(f"{corpus.seed} {lang}")
-    common = words[:10_000]
-    phrases = [GLUE[lang].join(draw.sample(common, 2)) for _ in range(corpus.num_phrases)]
-    variants = [
-        vary(lang, draw.choice(captions), draw.choice(common), draw) for _ in range(corpus.num_variants)
-    ]
+    deck = endless_deck(graded(words), draw)
+    phrases = [GLUE[lang].join(islice(deck, 2)) for _ in range(corpus.num_phrases)]
+    variants = [vary(lang, draw.choice(captions), next(deck), draw) for _ in range(corpus.num_variants)]
     texts = dict.fromkeys(words + phrases + variants)
     return [text for text in texts if text.casefold() not in banned]
+
+
+def graded(words: list[str]) -> list[str]:
+    """Words in order of frequency once, the first half of them twice, its first half thrice, and so on."""
+    return [word for power in range(6) for word in words[: len(words) >> power]]
+
+
+def endless_deck(words: list[str], draw: random.Random) -> Iterator[str]:
+    """The words in random order, again and again, so that none comes oftener than the others."""
+    while words:
+        yield from draw.sample(words, len(words))
 
 
 def vary(lang: str, caption: str, word: str, draw: random.Random) -> str:

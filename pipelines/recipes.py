@@ -20,6 +20,7 @@ from components.url_lists import UrlList
 from pipelines.demo import EXAM, DemoCorpus
 from pipelines.students import NANO, SMALL
 from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
+from training.exams.settings import ExamSource
 from training.settings import LitTuning, Phase, TeacherMember
 
 ATTRIBUTIONS = (
@@ -82,6 +83,8 @@ BOTH_TOWERS = Phase(
 # The names of emoji are short, and the pictures small, of few colours and on white.
 SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
 SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
+# They are also made of rare words, many of them once: a word that is no token is hardly learned.
+EMOJI_STUDENT = replace(NANO, vocab_size=48_000)
 EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
 
 
@@ -105,7 +108,7 @@ def demo() -> Recipe:
         ),
         # Emoji of one thing in other skin tones are at 0.99, each with a caption of its own.
         select_pairs=SelectPairs(drop_share=0.02, near_duplicate_cosine=0.995),
-        distill_student=DistillStudent(NANO, (IMAGE_TOWER, TEXT_TOWER)),
+        distill_student=DistillStudent(EMOJI_STUDENT, (IMAGE_TOWER, TEXT_TOWER)),
         align_student=AlignStudent((BOTH_TOWERS,)),
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
         export_student=ExportStudent(exam),
@@ -140,9 +143,11 @@ def full() -> Recipe:
     """The paper's setting at web scale, for a cluster: AltCLIP teaches a student of at most 60M parameters.
 
     Batch sizes, steps and rates are ours; the paper's are not public. The lists are Wukong's and CC12M's
-    as published, below the storage root under `lists/`.
+    as published, below the storage root under `lists/`; below `exams/` there are ELEVATER's sets and
+    `gate`, the set that decides between champion and challenger (clip_benchmark's layout, class names in
+    both languages).
     """
-    base = demo()
+    base, gate = demo(), "exams/gate"
     phases = (
         replace(IMAGE_TOWER, num_steps=200_000, batch_size=4_096, learning_rate=1e-3, precision="auto"),
         replace(TEXT_TOWER, num_steps=200_000, batch_size=8_192, learning_rate=1e-3),
@@ -166,9 +171,9 @@ def full() -> Recipe:
         select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
         distill_student=DistillStudent(SMALL, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
-        evaluate_student=EvaluateStudent("exams/elevater"),
-        export_student=ExportStudent("exams/elevater"),
-        register_student=RegisterStudent("exams/elevater"),
+        evaluate_student=EvaluateStudent(gate, exams=(ExamSource("elevater", "exams/elevater"),)),
+        export_student=ExportStudent(gate),
+        register_student=RegisterStudent(gate),
     )
 
 

@@ -20,8 +20,6 @@ from training.views import View, from_record
 
 # What pyarrow makes of a parquet file that was cut off, and of one with broken pages.
 BROKEN = (pa.ArrowInvalid, OSError)
-# So many texts tell in which directions the teacher's vectors differ.
-NUM_SAMPLED = 50_000
 # What Python takes for a row beside pictures and vectors, roughly.
 OBJECTS_BYTES = 1_000
 
@@ -132,18 +130,12 @@ class Embedded:
         for name, number in self.num_texts().items():
             yield from (row.text for row in self.texts(Unit(name, number)))
 
-    def known_vectors(self, wanted: set[str]) -> dict[str, np.ndarray]:
-        """The teacher's vectors by lower-case text: of the wanted ones and of the first of all others.
-
-        Only texts without images are known: a word that training must not see has none.
-        """
-        known: dict[str, np.ndarray] = {}
+    def known_vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Texts without images with the teacher's unit vectors (texts, width), a row group at a time."""
         for name, number in self.num_texts().items():
-            for row in self.texts(Unit(name, number)):
-                text = row.text.lower()
-                if text in wanted or len(known) < NUM_SAMPLED:
-                    known[text] = shards.from_bf16(row.vector, self.width)[0]
-        return known
+            if rows := self.texts(Unit(name, number)):
+                vectors = shards.from_bf16(b"".join(row.vector for row in rows), self.width)
+                yield [row.text for row in rows], vectors
 
     def _text_files(self) -> list[Path]:
         return sorted((self.folder / "texts").glob("*.parquet"))

@@ -1,15 +1,18 @@
 """What a student starts from: weights it inherits instead of random ones (TinyCLIP, arXiv 2309.12314).
 
 The image tower takes the first layers of a pretrained EfficientNet-Lite, as far as shapes agree. The text
-tower takes the teacher's vectors of the tokens themselves, reduced to its own width, and begins as their
-average: a bag of words that already speaks both languages.
+tower takes the teacher's vectors of the tokens (training/token_meanings.py), reduced to its own width, and
+begins as their average: a bag of words that already speaks both languages.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import nn
 
 from training.student import Student
+from training.token_meanings import TokenMeanings
 
 
 @torch.no_grad()
@@ -55,45 +58,39 @@ def _matching_layers(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module
     ]
 
 
-def token_texts(student: Student) -> dict[int, str]:
-    """What each token of the student stands for, by its number."""
-    vocabulary = student.tokenizer.get_vocab()
-    return {number: token.removeprefix("##") for token, number in vocabulary.items()}
-
-
 @torch.no_grad()
-def inherit_token_embeddings(student: Student, known: dict[str, np.ndarray]) -> int:
+def inherit_token_embeddings(student: Student, known: Iterable[tuple[list[str], np.ndarray]]) -> int:
     """Start token embeddings from the teacher's vectors of texts; returns how many tokens had one.
 
     Without any, nothing is changed. The text tower must not be wider than the teacher.
 
     Args:
-        known: the teacher's unit vectors (width,) by lower-case text, also of texts that are no tokens: from
-            all of them come the directions that are kept. Only stored texts are asked for, so a
-            word that training must not see gives no token a meaning.
+        known: texts and the teacher's unit vectors of them (texts, width), in parts. Only these texts are
+            asked for, and the teacher for none: a word that they do not hold gives no token a meaning.
     """
     text_model, projection = student.model.text_model, student.model.text_projection
-    tokens = {number: text for number, text in token_texts(student).items() if text in known}
-    if not tokens:
+    meanings = None
+    for texts, vectors in known:
+        meanings = meanings or TokenMeanings(student.tokenizer, vectors.shape[1])
+        meanings.add(texts, vectors)
+    if meanings is None:
         return 0
-    vectors = torch.from_numpy(np.stack(list(known.values())))
+    rows, vectors = meanings.vectors()
     if projection.in_features > vectors.shape[1]:
         raise ValueError(
             f"hidden_size {projection.in_features} is more than the teacher's {vectors.shape[1]}"
         )
-    center, basis = reduce_width(vectors, projection.in_features)
+    center, basis = reduce_width(torch.from_numpy(meanings.sampled), projection.in_features)
     embeddings = text_model.embeddings.word_embeddings.weight
     embeddings.zero_()
-    rows = list(tokens)
-    meanings = torch.from_numpy(np.stack([known[text] for text in tokens.values()]))
-    reduced = (meanings - center) @ basis
+    reduced = (torch.from_numpy(vectors) - center) @ basis
     # Small beside what normalisation adds, and the layer norm scales it anyway.
-    embeddings[rows] = reduced * (0.06 / reduced.std())
+    embeddings[rows] = reduced * (0.06 / reduced.std().clamp_min(1e-6))
     _start_as_average(text_model)
     projection.weight.copy_(basis)
     if projection.bias is not None:
         projection.bias.copy_(2 * center)
-    return len(tokens)
+    return len(rows)
 
 
 def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:

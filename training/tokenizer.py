@@ -110,8 +110,10 @@ def _tokens(texts: list[str], vocab_size: int) -> Iterator[str]:
     han = dict.fromkeys(text for text in texts if HAN_WORD.fullmatch(text))
     # What the texts name no word for is learned only where there is room for it.
     words = chain(han, _han_pieces(texts, vocab_size // 3))
-    for word, other in zip_longest((word for word, _ in latin.most_common()), words):
-        yield from (token for token in (word, other, other and f"##{other}") if token)
+    latin_words = (word for word, _ in latin.most_common())
+    # Two English words for a Chinese one, which takes two tokens: half of the room for each language.
+    for first, second, other in zip_longest(latin_words, latin_words, words):
+        yield from (token for token in (first, second, other, other and f"##{other}") if token)
 
 
 def _word_pieces(texts: list[str], num_pieces: int) -> list[str]:

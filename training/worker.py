@@ -18,7 +18,7 @@ from infra.store import write_json
 from training.batches import BatchSource
 from training.checkpoints import newest_whole, write_checkpoint
 from training.embedded import Embedded
-from training.inherit import inherit_image_tower, inherit_token_embeddings, token_texts
+from training.inherit import inherit_image_tower, inherit_token_embeddings
 from training.job import STUDENT, SUMMARY, TrainingJob
 from training.loop import PhaseRun
 from training.prefetch import Prefetched
@@ -105,8 +105,7 @@ def inherit(student: Student, job: TrainingJob) -> None:
         inherit_image_tower(student, job.shape.inherit_image)
     if job.shape.inherit_text:
         embedded = Embedded(job.embedded, Selection(job.selection), job.width)
-        known = embedded.known_vectors(set(token_texts(student).values()))
-        inherit_token_embeddings(student, known)
+        inherit_token_embeddings(student, embedded.known_vectors())
 
 
 def run_phase(

@@ -4,14 +4,27 @@ import io
 import random
 import re
 import tarfile
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from PIL import Image
 
-from pipelines.demo import EXAM, DemoCorpus, Emoji, build_corpus, load_emoji, load_texts, split_concepts, vary
+from pipelines.demo import (
+    EXAM,
+    DemoCorpus,
+    Emoji,
+    build_corpus,
+    endless_deck,
+    graded,
+    load_emoji,
+    load_texts,
+    split_concepts,
+    vary,
+)
 from pipelines.recipes import RECIPES
 
 # Skin tones and variation selectors: what is left is the same for all variants of an emoji.
@@ -80,6 +93,20 @@ def test_texts_are_distinct_and_repeatable(lang):
     texts = load_texts(lang, TINY, CAPTIONS[lang], set())
     assert len(set(texts)) == len(texts)
     assert texts == load_texts(lang, TINY, CAPTIONS[lang], set())
+
+
+def test_frequent_words_come_oftener():
+    counts = Counter(graded([str(rank) for rank in range(64)]))
+    assert [counts[str(rank)] for rank in (0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63)] == [
+        *(6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1)
+    ]
+
+
+def test_a_deck_deals_all_words_equally_often():
+    words = list("abcdefg")
+    dealt = list(islice(endless_deck(words, random.Random(0)), 21))
+    assert Counter(dealt) == dict.fromkeys(words, 3)
+    assert dealt[:7] != words
 
 
 @pytest.mark.parametrize(
