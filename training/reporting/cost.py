@@ -12,10 +12,10 @@ from training.reporting.baselines import IMAGENET, Baselines, Table, find_row
 from training.reporting.curves import Frame
 from training.reporting.scales import log_ticks, place, round_ticks
 
-FRAME = Frame(width=360, height=300, left=34, right=348, top=12, bottom=262)
+FRAME = Frame(width=360, height=300, left=36, right=340, top=12, bottom=262)
 # A label beside its mark: how far in SVG units, right, left, above, below and the corners between.
 OFFSETS = ((6, 3), (-6, 3), (0, -6), (0, 12), (6, -5), (-6, -5), (6, 11), (-6, 11))
-LABEL_HEIGHT, CHAR_WIDTH = 9, 5.5
+LABEL_HEIGHT, CHAR_WIDTH = 10, 6
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def draw_cost(yardstick: Yardstick, sizes: dict[str, int | None], baselines: Bas
 
 
 def _draw_chart(lang: str, yardstick: Yardstick, sizes: dict, baselines: Baselines) -> CostChart:
-    ours = {model: row[lang] for model, row in yardstick.ours.items() if lang in row}
+    ours = {model: row[lang] for model, row in sorted(yardstick.ours.items()) if lang in row}
     rows = [(model, model, sizes[model] / 1e6, ours[model]) for model in ours if sizes.get(model)]
     published = yardstick.published.get(lang, {})
     known = [("published", name, baselines.models[name].millions, published[name]) for name in published]

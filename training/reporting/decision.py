@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from training.gate import MEAN
-from training.reporting.trained_on import millions
 
 LANGUAGES = {"en": "English", "zh": "Chinese", MEAN: "Mean"}
 
@@ -36,7 +35,7 @@ class Decision:
 
     Attributes:
         rival: the number of the version that it was compared with, None where there was none to compare.
-        sizes: parameters of the new version and of the rival, for people.
+        sizes: parameters of the new version and of the rival in millions.
         zero: where no difference lies on the bars; `floor` where the most that a language may lose lies.
     """
 
@@ -77,10 +76,14 @@ def read_decision(registered: dict, top1: dict[str, float], parameters: int, mar
         **base,
         rows=rows,
         rival=int(compared["version"]),
-        sizes=(millions(parameters), millions(float(old)) if old else "not recorded"),
+        sizes=(_millions(parameters), _millions(float(old)) if old else "not recorded"),
         zero=50.0,
         floor=_place(-margin, reach),
     )
+
+
+def _millions(parameters: float) -> str:
+    return f"{parameters / 1e6:.1f}"
 
 
 def _interval(found: dict[str, float], reach: float) -> Interval:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from training.data_card import UNKNOWN_LICENCE
 
+DATA = {"pairs": "pairs", "texts": "texts", "both": "pairs, and texts"}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -89,10 +91,10 @@ def _training(records: dict[str, dict]) -> dict[str, str]:
     found = {}
     for stage, step in enumerate(("distilled", "student"), start=1):
         for phase in records[step]["values"].get("phases", []):
-            rows = phase["num_steps"] * phase["batch_size"]
+            steps, batch = phase["num_steps"], phase["batch_size"]
+            terms = ", ".join(term.replace("_", " ") for term in phase["terms"])
             found[f"Stage {stage}, {phase['name']}"] = (
-                f"{phase['num_steps']:,} steps of {phase['batch_size']:,} {phase['data']}: {rows:,} seen; "
-                f"{', '.join(term.replace('_', ' ') for term in phase['terms'])}"
+                f"{steps:,} steps of {batch:,} {DATA[phase['data']]}, {steps * batch:,} seen; {terms}"
             )
     return found
 

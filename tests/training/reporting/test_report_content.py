@@ -26,7 +26,7 @@ def test_the_account_tells_what_was_trained_on_what():
     assert account.facts["Student"]["Parameters"] == "7.7 million"
     assert account.facts["Student"]["In int8"] == "2.0 MB, 4.0 points of top-1 lost at most"
     assert account.facts["Training"] == {
-        "Stage 1, image tower": "400 steps of 64 pairs: 25,600 seen; image feature"
+        "Stage 1, image tower": "400 steps of 64 pairs, 25,600 seen; image feature"
     }
     assert account.facts["Identity"]["Code"] == TAGS["code"]
 
@@ -50,7 +50,7 @@ def test_published_exams_replace_the_table_of_other_exams(tmp_path):
 def test_the_decision_has_both_versions():
     found = read_decision(REGISTERED, TOP1, 7_654_321, 0.01)
     assert (found.version, found.rival, found.alias) == (4, 3, "champion")
-    assert found.sizes == ("7.7 million", "10.1 million")
+    assert found.sizes == ("7.7", "10.1")
     assert [row.name for row in found.rows] == ["English", "Chinese", "Mean"]
     english = found.rows[0]
     assert (english.new, english.old) == (0.29, pytest.approx(0.25))
