@@ -28,15 +28,14 @@ def exam(exam_folder):
 @pytest.fixture
 def steps(tmp_path, student_folder) -> dict[str, Path]:
     """Places of the steps before: two curves with a point of loss, two samples of dropped rows."""
+    home = tmp_path / "steps"
     names = ("raw", "pairs", "teacher", "selection", "distilled", "student")
     for name in names:
-        (tmp_path / name).mkdir()
-        write_json(
-            tmp_path / name / "done.json", {"facts": {"of": name}, "values": {"seed": 1}, "seconds": 2}
-        )
+        (home / name).mkdir(parents=True)
+        write_json(home / name / "done.json", {"facts": {"of": name}, "values": {"seed": 1}, "seconds": 2})
     for name, loss in (("distilled", 2.0), ("student", 1.0)):
         point = {"phase": "p", "step": 0, "loss": loss, "learning_rate": 1e-3, "scale": 20.0}
-        (tmp_path / name / "curve.jsonl").write_text(json.dumps(point) + "\n")
+        (home / name / "curve.jsonl").write_text(json.dumps(point) + "\n")
     for name, reason in (("pairs", "too_small"), ("selection", "low_teacher_score")):
         row = {
             "step": name,
@@ -46,10 +45,10 @@ def steps(tmp_path, student_folder) -> dict[str, Path]:
             "en": None,
             "picture": None,
         }
-        (tmp_path / name / "samples").mkdir()
-        write_json(tmp_path / name / "samples" / "samples.json", [row])
-    (tmp_path / "student" / "student").symlink_to(student_folder)
-    return {name: tmp_path / name for name in names}
+        (home / name / "samples").mkdir()
+        write_json(home / name / "samples" / "samples.json", [row])
+    (home / "student" / "student").symlink_to(student_folder)
+    return {name: home / name for name in names}
 
 
 def content_of(address: str) -> bytes:
