@@ -110,8 +110,8 @@ def register(candidate: Candidate, margin: float) -> dict:
 
 def _comparison(rival: ModelVersion, decision: gate.Decision) -> dict:
     differences = {name: asdict(found) for name, found in decision.differences.items()}
-    found = {"version": int(rival.version), "parameters": rival.tags.get("parameters")}
-    return {**found, "differences": differences}
+    size = {name: rival.tags[name] for name in ("parameters",) if name in rival.tags}
+    return {"version": int(rival.version), **size, "differences": differences}
 
 
 def attach(model: str, version: int, file: Path) -> None:

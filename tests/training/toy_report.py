@@ -9,6 +9,7 @@ from toy_training import picture
 from infra.store import write_json
 from training.confusions import Confusion
 from training.evidence import DropSample, DropSheet, Evidence, Example, write_evidence
+from training.exams.results import averages
 from training.thumbnails import thumbnail
 
 SCRIPT = "<script>alert(1)</script>"
@@ -188,5 +189,5 @@ def sat(kind: str, figures: dict[str, float], languages: tuple[str, ...] = ("en"
         "num_asked": len(sets) + 1,
         "sets": sets,
         "skipped": [{"set": "dtd", "reason": "missing"}],
-        "averages": {},
+        "averages": averages(sets),
     }

@@ -10,7 +10,8 @@ again. What a report shows comes from `evidence.json` (training/evidence.py) and
     funnel.py       bars of the funnel
     curves.py       loss curves
     decision.py     challenger beside champion
-    baselines.py    other models' published figures (baselines.toml), beside an exam or alone
+    baselines.py    other models' published figures (baselines.toml)
+    comparisons.py  an exam beside them, and they alone
     cost.py         parameters against accuracy
     scales.py       numbers to places and ticks
     page.py         HTML of all that, from the *.html beside it

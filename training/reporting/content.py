@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from training.confusions import Confusion
 from training.evidence import DropSheet, Example
-from training.reporting.baselines import Comparison
+from training.reporting.comparisons import Comparison
 from training.reporting.cost import CostPlot
 from training.reporting.decision import Decision
 from training.reporting.funnel import FunnelStage

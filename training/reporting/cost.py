@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from training.exams.settings import LANGUAGES, MODELS
-from training.reporting.baselines import IMAGENET, Baselines, Table, find_row
+from training.reporting.baselines import IMAGENET, Baselines, find_row
 from training.reporting.curves import Frame
 from training.reporting.scales import log_ticks, place, round_ticks
 
@@ -99,20 +99,15 @@ def _published_yardstick(exam: dict, name: str, baselines: Baselines) -> Yardsti
     published: dict[str, dict[str, float]] = {}
     for lang in LANGUAGES:
         tables = baselines.of(exam["kind"], lang)
-        common = [item for item in exam["sets"] if all(_comparable(table, item["set"]) for table in tables)]
+        common = [item for item in exam["sets"] if all(table.marks_as_we(item["set"]) for table in tables)]
         own = {model: _own_mean(common, model, lang) for model in MODELS}
         if own["student"] is not None:
             for model, mean in own.items():
                 ours |= {} if mean is None else {model: ours.get(model, {}) | {lang: mean}}
-            names = [item["set"] for item in common]
-            rows = [(table, [find_row(table, each) or "" for each in names]) for table in tables]
-            published[lang] = {key: mean for table, own in rows for key, mean in table.means(own).items()}
+            published[lang] = {}
+            for table in tables:
+                published[lang] |= table.means([find_row(table, item["set"]) or "" for item in common])
     return Yardstick(name, True, ours, published) if published else None
-
-
-def _comparable(table: Table, name: str) -> bool:
-    row = find_row(table, name)
-    return row is not None and row not in table.other_metric
 
 
 def _own_mean(sets: list[dict], model: str, lang: str) -> float | None:

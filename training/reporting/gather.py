@@ -5,7 +5,8 @@ from pathlib import Path
 from infra.store import read_json
 from training.evidence import read_evidence
 from training.exams.settings import MODELS
-from training.reporting.baselines import Baselines, compare, elsewhere, load_baselines
+from training.reporting.baselines import load_baselines
+from training.reporting.comparisons import compare, elsewhere
 from training.reporting.content import ReportContent
 from training.reporting.cost import choose_yardstick, draw_cost
 from training.reporting.decision import read_decision
@@ -38,12 +39,15 @@ def gather_report(
     baselines, records = load_baselines(), evidence.records
     sizes = {"student": results["student"]["parameters"], "teacher": evidence.teacher_parameters}
     top1 = {lang: marks["top1"] for lang, marks in results["models"]["student"].items()}
+    yardstick = choose_yardstick(results, exams, baselines)
+    # A run that sat none of others' exams shows them apart.
+    others = [] if yardstick.same else [elsewhere(baselines)]
     return ReportContent(
         title=TITLE,
         exam=_exam(results, exported),
         decision=read_decision(registered, top1, sizes["student"], margin) if registered else None,
-        comparisons=_comparisons(exams, baselines),
-        cost=draw_cost(choose_yardstick(results, exams, baselines), sizes, baselines),
+        comparisons=[compare(exam, baselines) for exam in exams] + others,
+        cost=draw_cost(yardstick, sizes, baselines),
         confusions=evidence.confusions,
         trained_on=trained_on(records, results, exported, evidence.teacher_parameters, tags),
         funnel=funnel_stages(*(records[name]["facts"] for name in ("raw", "pairs", "selection"))),
@@ -67,8 +71,3 @@ def _exam(results: dict, exported: dict) -> dict:
         "num_images": results["num_images"],
         "rows": [rows[name] for name in order],
     }
-
-
-def _comparisons(exams: list[dict], baselines: Baselines) -> list:
-    """Published exams beside others' figures; where none was sat, what others publish of other exams."""
-    return [compare(exam, baselines) for exam in exams] or [elsewhere(baselines)]
