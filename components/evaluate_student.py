@@ -1,13 +1,13 @@
-"""Step 8, evaluate_student: the zero-shot exam in both languages, and the report of the run (HTML)."""
+"""Step 8, evaluate_student: the zero-shot exam in both languages, and the evidence for the report."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kfp import dsl
 
 from components.image import step_component
 from infra.console import say
-from infra.store import read_done, write_json
+from infra.store import write_json
 from training.exams.settings import ExamSource
 
 
@@ -15,33 +15,35 @@ from training.exams.settings import ExamSource
 class EvaluateStudent:
     """The exam's folder; `content` is filled in when the recipe is resolved.
 
-    `attributions` end the report: who made the data. `exams` are published ones that teacher and student sit
-    besides.
+    The report shows `num_examples` pictures, and `num_confusions` in each language. `attributions` end it:
+    who made the data. `exams` are published ones that teacher and student sit besides.
     """
 
     exam: str
     content: str = ""
     num_examples: int = 24
+    num_confusions: int = 9
     attributions: tuple[str, ...] = ()
     exams: tuple[ExamSource, ...] = ()
 
 
 def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) -> dict:
-    """Let teacher and student sit the exam; write `results.json`, `hits.json` and `report.html`.
+    """Let teacher and student sit the exam; write `results.json`, `hits.json` and `evidence.json`.
 
     Of published exams, if there are any, `exams.json` has every figure, the facts the means.
 
     Args:
         steps: the places of all steps before this one, by their names in the pipeline.
     """
-    from training.examine import exam_tables, examine_models, examine_published, gather_report
+    from training.evidence import gather_evidence, write_evidence
+    from training.examine import examine_models, examine_published
     from training.exams.results import summary
     from training.gate import HITS
-    from training.report import write_report
+    from training.teacher_size import count_parameters
 
     say("evaluate_student", f"zero-shot exam {Path(config.exam).name}, in English and Chinese")
-    results, examples = examine_models(
-        Path(config.exam), steps["teacher"], steps["student"], config.num_examples
+    results, shown = examine_models(
+        Path(config.exam), steps["teacher"], steps["student"], config.num_examples, config.num_confusions
     )
     for model in ("teacher", "student"):
         top1 = {lang: f"{100 * results['models'][model][lang]['top1']:.1f}%" for lang in ("en", "zh")}
@@ -52,10 +54,9 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
         results["exams"] = [summary(exam) for exam in published]
     write_json(place / HITS, results.pop("hits"))
     write_json(place / "results.json", results)
-    records = {name: read_done(path) or {"facts": {}} for name, path in steps.items()}
-    facts = {name: record["facts"] for name, record in records.items()}
-    content = gather_report(results, examples, facts, steps, config.attributions)
-    write_report(place / "report.html", replace(content, exams=exam_tables(published)))
+    write_evidence(
+        place, gather_evidence(steps, **shown, teacher_parameters=count_parameters(steps["teacher"]))
+    )
     return results
 
 
@@ -69,12 +70,10 @@ def evaluate_student(
     distilled: dsl.Input[dsl.Model],
     student: dsl.Input[dsl.Model],
     results: dsl.Output[dsl.Artifact],
-    report: dsl.Output[dsl.HTML],
 ):
-    """Zero-shot exam in both languages, and the report."""
+    """Zero-shot exam in both languages."""
     from components.evaluate_student import EvaluateStudent, examine
     from components.step import run_step
-    from infra.places import files_url
     from infra.store import SAMPLES
     from training.job import CURVE
 
@@ -83,4 +82,3 @@ def evaluate_student(
     # Of the data it reads records and samples of what was dropped, of stage 1 the curve.
     only = {"raw": (), "pairs": (f"{SAMPLES}/*",), "selection": (f"{SAMPLES}/*",), "distilled": (CURVE,)}
     run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results, only=only)
-    report.uri = f"{files_url(results.uri, results.metadata)}/report.html"

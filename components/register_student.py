@@ -1,4 +1,7 @@
-"""Step 10, register_student: the student becomes a version in the MLflow registry, champion or challenger."""
+"""Step 10, register_student: the student becomes a version in the MLflow registry, champion or challenger.
+
+Then all is known that the report of the run tells, so it is written here.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +14,8 @@ from infra.code_version import code_version
 from infra.console import say
 from infra.deadline import within
 from infra.store import identity, read_done, read_json, write_json
+
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def register(
     selection: Path,
     distilled: Path,
 ) -> dict:
-    """Register the student with its ONNX files, report and figures.
+    """Register the student with its ONNX files, figures and report; write `report.html`.
 
     Raises:
         StepError: the registry does not answer, or not in time. The files stay where they are, and the next
@@ -49,21 +54,28 @@ def register(
 
     from training import registry
     from training.registry_client import trouble
+    from training.reporting.page import write_report
 
     steps = {"student": student, "onnx": onnx, "results": results}
     steps |= {"selection": selection, "distilled": distilled}
     candidate = make_candidate(config, steps)
+    report = place / REPORT
+    # Without the decision first, so that there is one if the registry does not answer.
+    write_report(report, report_content(config, steps, candidate.tags))
 
     def work() -> dict:
         registry.connect(engines["mlflow_uri"], engines["mlflow_artifacts"], config.model)
-        return registry.register(candidate, config.margin)
+        done = registry.register(candidate, config.margin)
+        write_report(report, report_content(config, steps, candidate.tags, done))
+        registry.attach(config.model, done["version"], report)
+        return done
 
     try:
         done = within(config.max_seconds, work)
     except (MlflowException, RequestException, TimeoutError) as error:
         raise StepError(
-            f"{trouble(engines['mlflow_uri'], error)}. The student is not lost, its files are in {onnx}: run "
-            "again once the registry answers"
+            f"{trouble(engines['mlflow_uri'], error)}. The student is not lost, its files are in {onnx}, a "
+            f"report without a decision is {report}: run again once the registry answers"
         ) from error
     say("register_student", f"{done['model']} version {done['version']} is {done['alias']}: {done['reason']}")
     write_json(place / "registered.json", done)
@@ -81,7 +93,7 @@ def make_candidate(config: RegisterStudent, steps: dict[str, Path]):
     onnx, results = steps["onnx"], steps["results"]
     figures, records = read_json(results / "results.json"), {key: read_done(steps[key]) for key in steps}
     names = [IMAGE, TEXT, int8_name(IMAGE), int8_name(TEXT), SETTINGS]
-    files = [results / "report.html", results / "results.json", *(onnx / name for name in names)]
+    files = [results / "results.json", *(onnx / name for name in names)]
     if records["results"]["values"]["content"] != config.content:
         raise StepError("register_student.exam is another exam than evaluate_student.exam; name one in both")
     hits = gate.unpack(read_json(results / gate.HITS))
@@ -96,6 +108,17 @@ def make_candidate(config: RegisterStudent, steps: dict[str, Path]):
         tags=lineage(steps, records, figures),
         figures={f"top1_{lang}": float(row.mean()) for lang, row in hits.items()},
     )
+
+
+def report_content(
+    config: RegisterStudent, steps: dict[str, Path], tags: dict[str, str], registered: dict | None = None
+):
+    """What the report of the run shows, without the decision as long as nothing is registered."""
+    from training.reporting.gather import gather_report
+
+    exported, results = (read_done(steps[key]) for key in ("onnx", "results"))
+    attributions = tuple(results["values"].get("attributions", ()))
+    return gather_report(steps["results"], exported["facts"], attributions, tags, config.margin, registered)
 
 
 def lineage(steps: dict[str, Path], records: dict[str, dict], figures: dict) -> dict[str, str]:
@@ -134,13 +157,16 @@ def register_student(
     selection: dsl.Input[dsl.Dataset],
     distilled: dsl.Input[dsl.Model],
     registered: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
 ):
-    """Register the student in MLflow and decide on its alias."""
-    from components.register_student import RegisterStudent, register
+    """Register the student in MLflow, decide on its alias, and report on the run."""
+    from components.register_student import REPORT, RegisterStudent, register
     from components.step import run_step
+    from infra.places import files_url
 
     inputs = {"student": student, "onnx": onnx, "results": results}
     inputs |= {"selection": selection, "distilled": distilled}
     # Of how it was trained, and on what, only the records.
     only = {"student": (), "selection": (), "distilled": ()}
     run_step("register_student", register, RegisterStudent, config, inputs, registered, only=only)
+    report.uri = f"{files_url(registered.uri, registered.metadata)}/{REPORT}"

@@ -8,9 +8,9 @@
 5 select_pairs      Spark selects by the teacher's score
 6 distill_student   Ray Train, stage 1: feature distillation
 7 align_student     Ray Train, stage 2: alignment
-8 evaluate_student  the zero-shot exam in both languages, and the report
+8 evaluate_student  the zero-shot exam in both languages
 9 export_student    ONNX
-10 register_student MLflow: champion or challenger
+10 register_student MLflow: champion or challenger, and the report
 """
 
 from kfp import dsl

@@ -2,6 +2,7 @@
 
 import sys
 
+from components.register_student import REPORT
 from infra.places import files_url, local_copy
 from infra.store import read_json
 from pipelines.local import LocalRun
@@ -51,9 +52,12 @@ def figures(run: LocalRun, results: dict) -> dict[str, float]:
 def print_summary(run: LocalRun, root: str, s3_endpoint: str = "") -> None:
     """Print everything."""
     files = {step: files_url(run.places[step], run.records[step]) for step in STEPS}
-    exam = ("results.json", "report.html")
-    with local_copy(run.places["evaluate_student"], s3_endpoint, "evaluate_student", exam) as place:
+    with local_copy(
+        run.places["evaluate_student"], s3_endpoint, "evaluate_student", ("results.json",)
+    ) as place:
         results = read_json(place / "results.json")
+    with local_copy(run.places["register_student"], s3_endpoint, "register_student", (REPORT,)) as place:
+        report = place / REPORT
     registered = run.records["register_student"]["facts"]
     option = f" --s3-endpoint {s3_endpoint}" if s3_endpoint else ""
     print()
@@ -66,10 +70,10 @@ def print_summary(run: LocalRun, root: str, s3_endpoint: str = "") -> None:
     print(f"student      {size['parameters'] / 1e6:.2f} million parameters, {size['megabytes']:.1f} MB")
     print(f"registered   {registered['model']} version {registered['version']:.0f}, {registered['alias']}")
     print(f"             ({registered['reason']})")
-    print(f"report       {place / 'report.html'}")
+    print(f"report       {report}")
     print(f"full log     {run.log}")
     print(f"try it       {sys.argv[0]} try --root {root}{option} YOUR_IMAGE.png lemon 柠檬 'a man' 男人\n")
     for name, value in figures(run, results).items():
         print(f"figure {name} {value}")
     print(f"student {files['align_student']}/student")
-    print(f"report {files['evaluate_student']}/report.html")
+    print(f"report {files['register_student']}/{REPORT}")

@@ -1,25 +1,30 @@
-"""The exam of a run and what its report shows: teacher and student on the same images and class names."""
+"""The exam of a run: teacher and student on the same images and class names, and what is worth a look."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from infra.store import SAMPLES, read_json
 from training import gate, zero_shot
-from training.exams import results as exam_results
+from training.confusions import find_confusions, probabilities
+from training.evidence import Example
 from training.exams.metrics import top_k_hits
 from training.exams.settings import ExamSource
 from training.exams.sitting import sit_exams
-from training.job import STUDENT, read_curve
-from training.report import DropSample, DropSheet, Example, ExamTable, FunnelStage, ReportContent
+from training.job import STUDENT
 from training.student import contrast_scale, load_student
 from training.teacher import load_teacher
+from training.thumbnails import thumbnail
 
 
-def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples: int) -> tuple[dict, list]:
-    """(accuracies of teacher, student and chance with what was measured, examples for the report)."""
+def examine_models(
+    exam_folder: Path, teacher: Path, student: Path, num_examples: int, num_confusions: int
+) -> tuple[dict, dict]:
+    """(accuracies of teacher, student and chance with what was measured, `examples` and `confusions`).
+
+    Args:
+        num_confusions: at most so many in each language.
+    """
     exam = zero_shot.read_exam(exam_folder)
     candidate = load_student(student / STUDENT)
     scores = {
@@ -39,8 +44,13 @@ def examine_models(exam_folder: Path, teacher: Path, student: Path, num_examples
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
         },
     }
-    scale = float(contrast_scale(candidate.model).detach())
-    return results, make_examples(exam, scores["student"], 1 / scale, num_examples)
+    temperature = 1 / float(contrast_scale(candidate.model).detach())
+    confusions = {
+        lang: find_confusions(exam, rows, scores["teacher"][lang], temperature, num_confusions)
+        for lang, rows in scores["student"].items()
+    }
+    examples = make_examples(exam, scores["student"], temperature, num_examples)
+    return results, {"examples": examples, "confusions": confusions}
 
 
 def examine_published(sources: tuple[ExamSource, ...], teacher: Path, student: Path, step: str) -> list[dict]:
@@ -54,99 +64,19 @@ def examine_published(sources: tuple[ExamSource, ...], teacher: Path, student: P
     return sit_exams(sources, encoders, step)
 
 
-def exam_tables(exams: list[dict]) -> list[ExamTable]:
-    """Published exams as the report shows them."""
-    return [
-        ExamTable(exam["name"], *exam_results.table(exam), [item["set"] for item in exam["skipped"]])
-        for exam in exams
-    ]
-
-
 def make_examples(exam: zero_shot.Exam, scores: dict, temperature: float, num_examples: int) -> list[Example]:
     """Images spread evenly over the exam, with the student's top five labels in each language."""
     chosen = np.linspace(0, len(exam.images) - 1, min(num_examples, len(exam.images))).astype(int)
     return [
         Example(
-            image=_png(exam.images[number]),
+            image=thumbnail(exam.images[number]),
             truth={lang: names[exam.labels[number]] for lang, names in exam.names.items()},
-            top5={lang: _top5(scores[lang][number] / temperature, exam.names[lang]) for lang in scores},
+            top5={lang: _top5(scores[lang][number], exam.names[lang], temperature) for lang in scores},
         )
         for number in chosen
     ]
 
 
-def _png(image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
-
-
-def _top5(logits: np.ndarray, names: list[str]) -> list[tuple[str, float]]:
-    odds = np.exp(logits - logits.max())
-    probabilities = odds / odds.sum()
-    return [(names[number], float(probabilities[number])) for number in probabilities.argsort()[::-1][:5]]
-
-
-def gather_report(
-    results: dict, examples: list, facts: dict[str, dict], steps: dict[str, Path], attributions: tuple
-) -> ReportContent:
-    """The report's content from the facts that each step recorded."""
-    rows = [{"model": name, **accuracy} for name, accuracy in results["models"].items()]
-    return ReportContent(
-        title="dcclip: a bilingual CLIP from URL lists",
-        about=_about(results, facts),
-        funnel=_funnel(facts),
-        curves={
-            "distill_student": read_curve(steps["distilled"]),
-            "align_student": read_curve(steps["student"]),
-        },
-        exam={
-            "name": results["exam"],
-            "num_classes": results["num_classes"],
-            "num_images": results["num_images"],
-            "rows": rows,
-        },
-        examples=examples,
-        attributions=list(attributions),
-        drops=[*_drops(steps["pairs"]), *_drops(steps["selection"])],
-    )
-
-
-def _drops(step: Path) -> list[DropSheet]:
-    """What a step kept of the rows it dropped, to look at."""
-    folder = step / SAMPLES
-    return drop_sheets(read_json(folder / "samples.json"), folder)
-
-
-def drop_sheets(samples: list[dict], pictures: Path) -> list[DropSheet]:
-    """The samples of spark_jobs/drop_samples.py for the report, one sheet a step and reason."""
-    sheets: dict[tuple[str, str], list[DropSample]] = {}
-    for row in samples:
-        file = pictures / row["picture"] if row["picture"] else None
-        captions = {"zh": row["zh"], "en": row["en"]}
-        sample = DropSample(file.read_bytes() if file else None, captions, row["url"])
-        sheets.setdefault((row["step"], row["reason"]), []).append(sample)
-    return [DropSheet(step, reason, found) for (step, reason), found in sheets.items()]
-
-
-def _about(results: dict, facts: dict[str, dict]) -> dict[str, str]:
-    captions, crawl = facts["selection"]["captions"], facts["raw"]["crawl"]
-    return {
-        "Teacher": facts["teacher"]["described"],
-        "Student parameters": f"{results['student']['parameters'] / 1e6:.1f} million",
-        "Student file": f"{results['student']['megabytes']:.1f} MB",
-        "Crawl": f"{crawl['downloaded']:,} images of {crawl['urls']:,} URLs ({crawl['success_rate']:.1%}), "
-        f"{crawl['images_per_second']:,.0f} a second",
-        "Training pairs": f"{facts['selection']['kept']:,}",
-        "Captions": f"{captions['zh']:,} Chinese, {captions['en']:,} English",
-    }
-
-
-def _funnel(facts: dict[str, dict]) -> list[FunnelStage]:
-    crawl, judged, selected = facts["raw"], facts["pairs"], facts["selection"]
-    lists = {**crawl["dropped"], "joined_by_url": crawl["joined_by_url"]}
-    return [
-        FunnelStage("url_lists", crawl["rows"], crawl["urls"], lists),
-        FunnelStage("filter_pairs", judged["input"], judged["kept"], judged["dropped"]),
-        FunnelStage("select_pairs", selected["input"], selected["kept"], selected["dropped"]),
-    ]
+def _top5(cosines: np.ndarray, names: list[str], temperature: float) -> list[tuple[str, float]]:
+    shares = probabilities(cosines, temperature)
+    return [(names[number], float(shares[number])) for number in shares.argsort()[::-1][:5]]

@@ -8,8 +8,9 @@ all its tags, in one request, after its files are stored: a version that is ther
 carried out twice, or two attempts ran at once, the lowest number counts, the others get a tag `duplicate_of`.
 """
 
+import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mlflow
@@ -22,7 +23,7 @@ from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 from infra.console import say
 from training import gate, zero_shot
-from training.champion import CHALLENGER, CHAMPION, settle, tag
+from training.champion import CHALLENGER, CHAMPION, by_number, settle, tag
 from training.exams.metrics import top_k_hits
 from training.registry_client import TAKEN, open_registry
 from training.student import load_student
@@ -45,6 +46,8 @@ RED = (
 )
 EXAMPLE = pd.DataFrame({"image": [RED], "labels": [["red", "红色", "a lemon"]]})
 IDENTITY, EXAM = "identity", "exam_content"
+# The version that this one was last compared with, and the differences, as JSON.
+COMPARISON = "comparison"
 
 
 @dataclass(frozen=True)
@@ -81,20 +84,41 @@ def connect(uri: str, artifacts: str, experiment: str) -> None:
 
 
 def register(candidate: Candidate, margin: float) -> dict:
-    """Make the candidate a version, champion or challenger; returns what was done."""
+    """Make the candidate a version, champion or challenger; returns what was done.
+
+    `comparison` has the number and parameters of the version it was last compared with, and the differences;
+    it is empty where there was none.
+    """
     client = MlflowClient()
     version = find_version(client, candidate) or _create_version(client, candidate)
+    rivals: list[ModelVersion | None] = []
 
     def compare(champion: ModelVersion | None) -> gate.Decision:
+        rivals.append(champion)
         hits = None if champion is None else hits_of(client, champion, candidate)
         return gate.decide(candidate.hits, hits, margin)
 
     decision = settle(client, candidate.model, version, compare)
     intervals = {f"gain_{name}": str(found) for name, found in decision.differences.items()}
-    tag(client, candidate.model, version, intervals)
+    compared = {COMPARISON: json.dumps(_comparison(rivals[-1], decision))} if intervals else {}
+    tag(client, candidate.model, version, intervals | compared)
     alias = CHAMPION if decision.promote else CHALLENGER
     done = {"model": candidate.model, "version": int(version), "alias": alias, "reason": decision.reason}
-    return done | {"gains": intervals}
+    # From the tag, so that a try after the decision tells the same.
+    tags = by_number(client, candidate.model, int(version)).tags
+    return done | {"gains": intervals, "comparison": json.loads(tags.get(COMPARISON, "{}"))}
+
+
+def _comparison(rival: ModelVersion, decision: gate.Decision) -> dict:
+    differences = {name: asdict(found) for name, found in decision.differences.items()}
+    size = {name: rival.tags[name] for name in ("parameters",) if name in rival.tags}
+    return {"version": int(rival.version), **size, "differences": differences}
+
+
+def attach(model: str, version: int, file: Path) -> None:
+    """Keep a file with the run of a version; one of that name is replaced."""
+    client = MlflowClient()
+    client.log_artifact(by_number(client, model, version).run_id, str(file))
 
 
 def find_version(client: MlflowClient, candidate: Candidate) -> str | None:

@@ -20,8 +20,11 @@ def names_used(name: str) -> set[str]:
         ("filter_pairs", "spark_jobs/filter_pairs.py"),
         ("filter_pairs", "spark_jobs/rules.py"),
         ("filter_pairs", "spark_jobs/log4j2.properties"),
-        ("evaluate_student", "training/report.py"),
-        ("evaluate_student", "training/report.html"),
+        ("evaluate_student", "training/evidence.py"),
+        ("register_student", "training/reporting/page.py"),
+        ("register_student", "training/reporting/page.html"),
+        ("register_student", "training/reporting/confusions.html"),
+        ("register_student", "training/reporting/baselines.toml"),
         ("register_student", "training/registry.py"),
         ("register_student", "training/served_model.py"),
         ("distill_student", "training/worker.py"),
@@ -40,6 +43,9 @@ def test_a_step_reaches(step, file):
         ("distill_student", "spark_jobs/rules.py"),
         ("download_pairs", "pipelines/recipes.py"),
         ("download_pairs", "components/filter_pairs.py"),
+        ("evaluate_student", "training/reporting/page.py"),
+        ("evaluate_student", "training/reporting/__init__.py"),
+        ("export_student", "training/reporting/page.py"),
     ],
 )
 def test_a_step_does_not_reach(step, file):

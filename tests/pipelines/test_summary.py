@@ -29,7 +29,8 @@ def made_up_run(root: Path, reused: tuple[str, ...]) -> LocalRun:
     }
     records["register_student"]["facts"] = REGISTERED
     places = {step: str(root / step) for step in STEPS}
-    (root / "evaluate_student").mkdir(parents=True)
+    for step in ("evaluate_student", "register_student"):
+        (root / step).mkdir(parents=True)
     write_json(root / "evaluate_student" / "results.json", RESULTS)
     return LocalRun(records, places, 61.26, root / "run.log")
 
@@ -77,9 +78,10 @@ def test_figures_have_names_and_rounded_values(run):
 def test_the_summary_names_what_was_made(run, tmp_path, capsys):
     print_summary(run, str(tmp_path))
     lines = capsys.readouterr().out.splitlines()
-    report = tmp_path / "evaluate_student" / "report.html"
+    report = tmp_path / "register_student" / "report.html"
     assert "student      10.32 million parameters, 41.4 MB" in lines
     assert "registered   dcclip version 2, champion" in lines
+    assert f"report       {report}" in lines
     assert "figure student_top1_en 0.2123" in lines
     assert lines[-2:] == [f"student {tmp_path / 'align_student' / 'student'}", f"report {report}"]
     assert not any("Nothing to do" in line for line in lines)

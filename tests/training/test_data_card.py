@@ -5,7 +5,7 @@ import json
 import pytest
 
 from training.data_card import build_card, write_card
-from training.examine import drop_sheets
+from training.evidence import drop_sheets
 
 RECORDS = {
     "raw": {
@@ -83,5 +83,5 @@ def test_drops_become_sheets_by_step_and_reason(tmp_path):
     ]
     first, second = drop_sheets(samples, tmp_path)
     assert (first.reason, second.reason) == ("blank_image", "zh_too_short")
-    assert [sample.picture for sample in first.samples] == [b"picture", None]
+    assert [sample.picture for sample in first.samples] == ["data:image/jpeg;base64,cGljdHVyZQ==", None]
     assert first.samples[0].captions == {"zh": "红", "en": None}

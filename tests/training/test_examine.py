@@ -1,5 +1,6 @@
-"""The exam of a run: figures, examples, and the report's content from made-up facts."""
+"""The exam of a run: figures, examples, confusions, and the evidence that the step leaves."""
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -14,35 +15,9 @@ from components.evaluate_student import examine as examine_step
 from components.step import build
 from infra.store import read_json, write_json
 from training import examine, shards, zero_shot
+from training.evidence import read_evidence
 from training.exams.settings import ExamSource
-from training.report import FunnelStage, write_report
 from training.student import load_student
-
-FACTS = {
-    "raw": {
-        "rows": 40,
-        "urls": 30,
-        "dropped": {"no_caption": 4},
-        "joined_by_url": 6,
-        "crawl": {"urls": 30, "downloaded": 27, "success_rate": 0.9, "images_per_second": 123.4},
-    },
-    "pairs": {"input": 30, "kept": 24, "dropped": {"too_small": 5, "same_picture": 1}},
-    "teacher": {"source": "lit:", "described": "three networks and a sentence encoder"},
-    "selection": {
-        "input": 24,
-        "kept": 1_200,
-        "dropped": {"low_teacher_score": 1},
-        "captions": {"zh": 1_100, "en": 21},
-    },
-}
-SHARE = {lang: {"top1": 0.5, "top5": 0.75} for lang in ("en", "zh")}
-RESULTS = {
-    "exam": "colours",
-    "num_images": 12,
-    "num_classes": 6,
-    "models": {"teacher": SHARE, "student": SHARE, "chance": SHARE},
-    "student": {"parameters": 7_654_321, "megabytes": 29.25},
-}
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +26,16 @@ def exam(exam_folder):
 
 
 @pytest.fixture
-def steps(tmp_path) -> dict[str, Path]:
-    """Places of two training steps with a point of loss each."""
+def steps(tmp_path, student_folder) -> dict[str, Path]:
+    """Places of the steps before: two curves with a point of loss, two samples of dropped rows."""
+    home = tmp_path / "steps"
+    names = ("raw", "pairs", "teacher", "selection", "distilled", "student")
+    for name in names:
+        (home / name).mkdir(parents=True)
+        write_json(home / name / "done.json", {"facts": {"of": name}, "values": {"seed": 1}, "seconds": 2})
     for name, loss in (("distilled", 2.0), ("student", 1.0)):
-        (tmp_path / name).mkdir()
         point = {"phase": "p", "step": 0, "loss": loss, "learning_rate": 1e-3, "scale": 20.0}
-        (tmp_path / name / "curve.jsonl").write_text(json.dumps(point) + "\n")
+        (home / name / "curve.jsonl").write_text(json.dumps(point) + "\n")
     for name, reason in (("pairs", "too_small"), ("selection", "low_teacher_score")):
         row = {
             "step": name,
@@ -66,15 +45,21 @@ def steps(tmp_path) -> dict[str, Path]:
             "en": None,
             "picture": None,
         }
-        (tmp_path / name / "samples").mkdir(parents=True)
-        (tmp_path / name / "samples" / "samples.json").write_text(json.dumps([row]))
-    return {name: tmp_path / name for name in ("distilled", "student", "pairs", "selection")}
+        (home / name / "samples").mkdir()
+        write_json(home / name / "samples" / "samples.json", [row])
+    (home / "student" / "student").symlink_to(student_folder)
+    return {name: home / name for name in names}
+
+
+def content_of(address: str) -> bytes:
+    """The file in a `data:` address."""
+    return base64.b64decode(address.partition(",")[2])
 
 
 def test_examples_are_spread_over_the_exam(exam):
     scores = zero_shot.similarities(ToyTeacher(), exam)
     found = examine.make_examples(exam, scores, 0.05, 3)
-    colours = [Image.open(io.BytesIO(item.image)).getpixel((0, 0)) for item in found]
+    colours = [Image.open(io.BytesIO(content_of(item.image))).getpixel((0, 0)) for item in found]
     assert colours == [RGB["red"], RGB["white"], RGB["white"]]
     assert found[0].truth == {"en": "red", "zh": HAN["red"]}
 
@@ -98,7 +83,7 @@ def test_the_five_best_labels_come_with_their_probabilities(exam):
 
 def test_teacher_and_student_sit_the_same_exam(exam_folder, student_folder, monkeypatch):
     monkeypatch.setattr(examine, "load_teacher", ToyTeacher)
-    results, examples = examine.examine_models(exam_folder, Path("teacher"), student_folder.parent, 4)
+    results, shown = examine.examine_models(exam_folder, Path("teacher"), student_folder.parent, 4, 2)
     assert (results["exam"], results["num_images"], results["num_classes"]) == ("colours", 12, 6)
     assert results["models"]["teacher"]["zh"] == {"top1": 1.0, "top5": 1.0}
     assert results["models"]["chance"]["en"]["top1"] == pytest.approx(1 / 6)
@@ -107,7 +92,11 @@ def test_teacher_and_student_sit_the_same_exam(exam_folder, student_folder, monk
         assert marks.count("1") / 12 == results["models"]["student"][lang]["top1"]
     assert results["student"]["parameters"] == load_student(student_folder).num_parameters
     assert 0 < results["student"]["megabytes"] < 1
-    assert len(examples) == 4
+    assert len(shown["examples"]) == 4
+    wrong = {lang: marks.count("0") for lang, marks in results["hits"].items()}
+    for lang, found in shown["confusions"].items():
+        assert len(found) == min(2, wrong[lang])
+        assert all(item.teacher_right and item.guess != item.truth for item in found)
 
 
 @pytest.fixture
@@ -128,8 +117,7 @@ def test_published_exams_are_sat_by_both(published, student_folder, tmp_path, mo
     (exam,) = examine.examine_published(sources, tmp_path, student_folder.parent, "evaluate_student")
     assert exam["averages"]["all"]["teacher"]["zh"] == {"mean": 1.0, "num_sets": 1}
     assert set(exam["averages"]["all"]["student"]) == {"zh"}
-    (table,) = examine.exam_tables([exam])
-    assert (table.name, table.header[:3]) == ("pairs", ["set", "figure", "teacher zh"])
+    assert exam["name"] == "pairs"
     missing = examine.examine_published(sources, tmp_path / "none", student_folder.parent, "evaluate_student")
     assert set(missing[0]["averages"]["all"]) == {"student"}
 
@@ -138,15 +126,8 @@ def test_without_published_exams_no_model_is_opened(tmp_path):
     assert examine.examine_published((), tmp_path, tmp_path / "none", "evaluate_student") == []
 
 
-def test_the_step_writes_published_exams_down(
-    exam_folder, published, student_folder, steps, tmp_path, monkeypatch
-):
+def test_the_step_writes_exams_and_evidence_down(exam_folder, published, steps, tmp_path, monkeypatch):
     monkeypatch.setattr(examine, "load_teacher", ToyTeacher)
-    (tmp_path / "student" / "student").symlink_to(student_folder)
-    steps |= {"raw": tmp_path / "raw", "teacher": tmp_path / "teacher"}
-    for name, facts in FACTS.items():
-        steps[name].mkdir(exist_ok=True)
-        write_json(steps[name] / "done.json", {"facts": facts})
     source = {"kind": "retrieval", "path": str(published), "sets": ["colours", "absent"]}
     config = build(EvaluateStudent, {"exam": str(exam_folder), "exams": [source]})
     facts = examine_step(config, tmp_path, {}, **steps)
@@ -154,39 +135,15 @@ def test_the_step_writes_published_exams_down(
     assert facts["exams"][0]["skipped"] == [{"set": "absent", "reason": "missing"}]
     assert read_json(tmp_path / "results.json")["exams"] == facts["exams"]
     assert read_json(tmp_path / "exams.json")[0]["sets"][0]["num_texts"] == {"zh": 6}
-    page = (tmp_path / "report.html").read_text()
-    assert "Published exams" in page
-    assert "Skipped: absent." in page
-
-
-def test_the_report_gathers_what_the_steps_recorded(steps):
-    content = examine.gather_report(RESULTS, [], FACTS, steps, ("Pictures: us",))
-    assert content.about == {
-        "Teacher": "three networks and a sentence encoder",
-        "Student parameters": "7.7 million",
-        "Student file": "29.2 MB",
-        "Crawl": "27 images of 30 URLs (90.0%), 123 a second",
-        "Training pairs": "1,200",
-        "Captions": "1,100 Chinese, 21 English",
-    }
-    assert content.funnel[0] == FunnelStage("url_lists", 40, 30, {"no_caption": 4, "joined_by_url": 6})
-    assert content.funnel[1] == FunnelStage("filter_pairs", 30, 24, {"too_small": 5, "same_picture": 1})
-    assert {name: points[0]["loss"] for name, points in content.curves.items()} == {
+    evidence = read_evidence(tmp_path)
+    assert evidence.records["raw"] == {"facts": {"of": "raw"}, "values": {"seed": 1}}
+    assert [len(evidence.examples), set(evidence.confusions)] == [12, {"en", "zh"}]
+    assert {name: points[0]["loss"] for name, points in evidence.curves.items()} == {
         "distill_student": 2.0,
         "align_student": 1.0,
     }
-    assert content.exam["rows"][1] == {"model": "student", **SHARE}
-    assert content.attributions == ["Pictures: us"]
-    assert [(sheet.step, sheet.reason) for sheet in content.drops] == [
+    assert [(sheet.step, sheet.reason) for sheet in evidence.drops] == [
         ("pairs", "too_small"),
         ("selection", "low_teacher_score"),
     ]
-
-
-def test_the_report_can_be_written(exam, steps, tmp_path):
-    examples = examine.make_examples(exam, zero_shot.similarities(ToyTeacher(), exam), 0.05, 2)
-    content = examine.gather_report(RESULTS, examples, FACTS, steps, ())
-    write_report(tmp_path / "report.html", content)
-    text = (tmp_path / "report.html").read_text()
-    assert HAN["red"] in text
-    assert "7.7 million" in text
+    assert evidence.teacher_parameters is None

@@ -1,18 +1,22 @@
-"""register_student, the step: what it writes into the tags, and a registry that does not answer."""
+"""register_student, the step: tags, the report of the run, and a registry that does not answer."""
 
+import shutil
 import socket
 from pathlib import Path
 
+import mlflow
 import pytest
+from toy_report import RESULTS as FULL_RESULTS
+from toy_report import Page, write_results
 
 from components.register_student import RegisterStudent, make_candidate, register
 from components.step import StepError
 from infra.store import write_json
 
 MARKS = {"zh": {"top1": 0.5, "top5": 0.75}, "en": {"top1": 0.25, "top5": 0.5}}
-RESULTS = {"exam": "colours", "models": {"student": MARKS}, "student": {"parameters": 20_000}}
+RESULTS = {"models": {"student": MARKS}, "student": {"parameters": 20_000, "megabytes": 0.1}}
 HITS = {"zh": "1010", "en": "1000"}
-INT8 = {"top1": {"fp32": {}, "int8": {"zh": 0.5, "en": 0.125}}, "drop_points": 6.25}
+INT8 = {"top1": {"fp32": {}, "int8": {"zh": 0.5, "en": 0.125}}, "drop_points": 6.25, "megabytes": {"a": 2}}
 
 
 @pytest.fixture
@@ -23,9 +27,10 @@ def steps(student_folder, tmp_path) -> dict[str, Path]:
         folder.mkdir()
         write_json(folder / "done.json", {"values": {"seed": 1}, "facts": {}})
     write_json(folders["onnx"] / "done.json", {"values": {}, "facts": {"int8": INT8}})
-    (folders["onnx"] / "student").symlink_to(student_folder)
+    shutil.copytree(student_folder, folders["onnx"] / "student")
     write_json(folders["results"] / "done.json", {"values": {"content": "abc"}, "facts": {}})
-    write_json(folders["results"] / "results.json", RESULTS)
+    write_results(folders["results"])
+    write_json(folders["results"] / "results.json", FULL_RESULTS | RESULTS)
     write_json(folders["results"] / "hits.json", HITS)
     return folders
 
@@ -72,6 +77,37 @@ def test_two_exams_are_refused(steps, exam_folder):
 
 
 @pytest.fixture
+def place(tmp_path) -> Path:
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
+def report_of(file: Path) -> str:
+    return Page(file.read_text()).text
+
+
+def test_the_report_tells_the_decision_and_is_kept_with_the_run(steps, config, place, tmp_path):
+    engines = {
+        "mlflow_uri": f"sqlite:///{tmp_path}/mlflow.db",
+        "mlflow_artifacts": f"file://{tmp_path}/mlflow",
+    }
+    done = register(config, place, engines, **steps)
+    assert (done["version"], done["alias"]) == (1, "champion")
+    text = report_of(place / "report.html")
+    assert "Version 1 of dcclip is champion : the first version. There was no champion to compare" in text
+    tags = make_candidate(config, steps).tags
+    assert f"Recipe {tags['recipe']}" in text
+    run = mlflow.MlflowClient().get_model_version("dcclip", "1").run_id
+    assert mlflow.artifacts.load_text(f"runs:/{run}/report.html") == (place / "report.html").read_text()
+    steps["onnx"] = steps["onnx"].rename(steps["onnx"].with_name("another"))
+    assert register(config, place, engines, **steps)["alias"] == "challenger"
+    text = report_of(place / "report.html")
+    assert "Version 2 of dcclip is challenger : the mean top-1 is not surely better" in text
+    assert "It was compared with version 1" in text
+    assert "Mean 37.5% 37.5% +0.0" in text
+
+
+@pytest.fixture
 def silent_server():
     """An address that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -80,17 +116,16 @@ def silent_server():
 
 @pytest.mark.parametrize("http_seconds, max_seconds", [("1", 300.0), ("300", 1.0)], ids=["request", "step"])
 def test_a_registry_that_does_not_answer_fails_the_step_in_time(
-    steps, config, silent_server, tmp_path, monkeypatch, http_seconds, max_seconds
+    steps, config, silent_server, place, monkeypatch, http_seconds, max_seconds
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", http_seconds)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     engines = {"mlflow_uri": silent_server, "mlflow_artifacts": ""}
     bounded = RegisterStudent(config.exam, config.content, max_seconds=max_seconds)
-    place = tmp_path / "place"
-    place.mkdir()
     with pytest.raises(StepError, match="not lost.*run again once the registry answers") as caught:
         register(bounded, place, engines, **steps)
     assert "secret" not in str(caught.value)
     assert str(steps["onnx"]) in str(caught.value)
     assert (steps["onnx"] / "student" / "model.safetensors").exists()
+    assert "Not decided yet" in report_of(place / "report.html")

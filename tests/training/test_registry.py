@@ -231,3 +231,21 @@ def test_the_input_example_is_answered(client, champion):
     assert found["error"][0] is None
     assert found["label"][0] in example["labels"][0]
     assert [column.name for column in champion.metadata.signature.outputs] == list(found.columns)
+
+
+def test_a_comparison_is_told_again_by_a_later_try(registered, make_candidate):
+    first, second = registered
+    assert first["comparison"] == {}
+    assert second["comparison"]["version"] == 1
+    chinese = second["comparison"]["differences"]["zh"]
+    assert chinese["value"] == pytest.approx(-0.2)
+    assert chinese["low"] < chinese["value"] < chinese["high"]
+    assert registry.register(make_candidate("second", 0.3, 0.9), MARGIN)["comparison"] == second["comparison"]
+
+
+def test_a_file_is_kept_with_a_versions_run_and_replaced(registered, client, tmp_path):
+    run = client.get_model_version("dcclip", "1").run_id
+    for text in ("first", "second"):
+        (tmp_path / "report.html").write_text(text)
+        registry.attach("dcclip", 1, tmp_path / "report.html")
+        assert mlflow.artifacts.load_text(f"runs:/{run}/report.html") == text
