@@ -73,14 +73,24 @@ export function toPixels(picture, { image_size: side, mean, std }) {
 }
 
 /** Pillow's bicubic resize, one direction after the other, rounded to bytes in between. */
-export function resize({ width, height, data }, newWidth, newHeight) {
-  const rows = resample(data, weightsOf(width, newWidth), { lines: height, line: 4 * width, step: 4 }, newWidth);
-  const wide = { lines: newWidth, line: 4, step: 4 * newWidth };
-  return {
-    width: newWidth,
-    height: newHeight,
-    data: resample(rows, weightsOf(height, newHeight), wide, newHeight),
-  };
+export function resize(picture, newWidth, newHeight) {
+  const { width, height } = picture;
+  // Which direction comes first shows in the rounding; Pillow's rule since its version 13.
+  const tall = height - newHeight > 2 * Math.max(0, width - newWidth);
+  return tall
+    ? resizeWidth(resizeHeight(picture, newHeight), newWidth)
+    : resizeHeight(resizeWidth(picture, newWidth), newHeight);
+}
+
+function resizeWidth({ width, height, data }, newWidth) {
+  const rows = { lines: height, line: 4 * width, step: 4 };
+  const to = { line: 4 * newWidth, step: 4 };
+  return { width: newWidth, height, data: resample(data, weightsOf(width, newWidth), rows, to) };
+}
+
+function resizeHeight({ width, height, data }, newHeight) {
+  const columns = { lines: width, line: 4, step: 4 * width };
+  return { width, height: newHeight, data: resample(data, weightsOf(height, newHeight), columns, columns) };
 }
 
 /** For every place of the output where its inputs begin, and their weights as integers. */
@@ -113,17 +123,15 @@ function bicubic(x) {
 }
 
 /** Weighted sums along `step` bytes, for each of `lines` lines that begin `line` bytes apart. */
-function resample(data, places, { lines, line, step }, newLength) {
-  const along = step === 4;
-  const result = new Uint8ClampedArray(4 * lines * newLength);
+function resample(data, places, { lines, line, step }, to) {
+  const result = new Uint8ClampedArray(4 * lines * places.length);
   for (let number = 0; number < lines; number++) {
     places.forEach(({ first, weights }, place) => {
-      const to = 4 * (along ? number * newLength + place : place * lines + number);
       for (let channel = 0; channel < 3; channel++) {
         let sum = 2 ** (WEIGHT_BITS - 1);
         let from = number * line + first * step + channel;
         for (let at = 0; at < weights.length; at++, from += step) sum += data[from] * weights[at];
-        result[to + channel] = Math.floor(sum / 2 ** WEIGHT_BITS);
+        result[number * to.line + place * to.step + channel] = Math.floor(sum / 2 ** WEIGHT_BITS);
       }
     });
   }
