@@ -1,7 +1,7 @@
 """Headless Chromium for tests of pages, driven over its own protocol (Chrome DevTools Protocol).
 
-websocket-client is in the environment for Kubernetes' client already, and a page needs six commands: less than
-a driver program of the browser's very version would have to be kept at. Use as
+websocket-client is in the environment for Kubernetes' client already, and tests need few commands; Selenium
+would want a driver program of the browser's very version beside it. Use as
 
     with open_browser() as browser:
         browser.open("http://127.0.0.1:8000/")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
 here, arguments = Path(__file__).parent, sys.argv[1:]
@@ -19,7 +19,7 @@ suffix = "int8.onnx" if arguments[0] == "int8" else "onnx"
 picture, *labels = arguments[arguments[0] == "int8" :]
 settings = json.loads((here / "onnx.json").read_text())
 
-image = Image.open(picture).convert("RGBA")
+image = ImageOps.exif_transpose(Image.open(picture)).convert("RGBA")
 on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 side = settings["image_size"]
 pixels = np.asarray(on_white.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255

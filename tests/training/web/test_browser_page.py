@@ -182,7 +182,11 @@ def huge() -> bytes:
         (png(noise(0)), ["red"] * 10_000, "10000 labels are too many, at most 1000"),
         (png(noise(0)), ["red", " "], "each label must be a text that is not empty"),
         (b"no picture", ["red"], "this is no picture that the browser can read"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", ["red"], "this is no picture that the browser can read"),
+        (
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            ["red"],
+            "this is no picture that the browser can read",
+        ),
         (huge(), ["red"], "10000 x 10000 pixels are too many"),
     ],
     ids=["none", "ten_thousand", "empty", "text", "svg", "hundred_megapixels"],
