@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
-from toy_training import COLOURS, HAN, noise, picture, png
+from toy_training import COLOURS, HAN, picture, png
 
 from training.serve.answers import Answers
 from training.serve.app import MAX_BODY_BYTES, make_app
@@ -87,7 +87,7 @@ def huge() -> bytes:
     return png(Image.new("1", (10_000, 10_000)))
 
 
-PICTURE = data_url(png(noise(0)))
+PICTURE = data_url(png(picture("red")))
 
 
 @pytest.mark.parametrize(

@@ -73,9 +73,9 @@ def classify(run, site):
     return ask
 
 
-def probabilities(export, toy, image: Image.Image, labels: list[str], int8: bool) -> np.ndarray:
+def probabilities(export, trained, image: Image.Image, labels: list[str], int8: bool) -> np.ndarray:
     """What onnxruntime answers in Python."""
-    encoder = OnnxEncoder(export, toy, int8)
+    encoder = OnnxEncoder(export, trained, int8)
     scale = json.loads((export / "onnx.json").read_text())["scale"]
     logits = scale * encoder.embed_texts(labels) @ encoder.embed_images([image])[0]
     odds = np.exp(logits - logits.max())
@@ -84,12 +84,12 @@ def probabilities(export, toy, image: Image.Image, labels: list[str], int8: bool
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("size", [(50, 41), (1, 1), (300, 200)])
-def test_the_browser_answers_as_python_does(classify, export, toy, precision, size):
+def test_the_browser_answers_as_python_does(classify, export, trained, precision, size):
     image = noise(5, size)
     # Rounded to other int8 levels by other kernels, a logit moves by a little.
     tolerance = 1e-4 if precision == "fp32" else 5e-3
     assert classify(png(image), LABELS, precision) == pytest.approx(
-        probabilities(export, toy, image, LABELS, precision == "int8"), abs=tolerance
+        probabilities(export, trained, image, LABELS, precision == "int8"), abs=tolerance
     )
 
 
@@ -128,7 +128,7 @@ def test_a_picture_is_resized_to_the_byte_as_pillow_does(run, site, size):
 
 
 @pytest.mark.parametrize("max_tokens", [16, 200])
-def test_texts_have_the_tokens_that_python_gives_them(run, toy, max_tokens):
+def test_texts_have_the_tokens_that_python_gives_them(run, trained, max_tokens):
     script = f"""
         const json = await (await fetch('/model/student/tokenizer.json')).json();
         const tokenize = makeTokenizer(json, {max_tokens});
@@ -136,7 +136,9 @@ def test_texts_have_the_tokens_that_python_gives_them(run, toy, max_tokens):
         return {{ ids: Array.from(ids, Number), mask: Array.from(mask, Number), length }};
     """
     found = run("tokens", script)
-    tokens = toy.tokenizer(TEXTS, padding=True, truncation=True, max_length=max_tokens, return_tensors="np")
+    tokens = trained.tokenizer(
+        TEXTS, padding=True, truncation=True, max_length=max_tokens, return_tensors="np"
+    )
     for name, key in (("ids", "input_ids"), ("mask", "attention_mask")):
         rows = np.array(found[name]).reshape(len(TEXTS), found["length"])
         differing = [
