@@ -14,9 +14,10 @@ import onnxruntime
 from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
-here, arguments = Path(__file__).parent, sys.argv[1:]
-suffix = "int8.onnx" if arguments[0] == "int8" else "onnx"
-picture, *labels = arguments[arguments[0] == "int8" :]
+here, small = Path(__file__).parent, sys.argv[1:2] == ["int8"]
+suffix, (picture, *labels) = "int8.onnx" if small else "onnx", sys.argv[1 + small :] or [""]
+if not labels:
+    sys.exit(__doc__)
 settings = json.loads((here / "onnx.json").read_text())
 
 image = ImageOps.exif_transpose(Image.open(picture)).convert("RGBA")

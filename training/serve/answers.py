@@ -1,21 +1,25 @@
 """What the page asks of a model: pictures for words, and labels for a picture.
 
-One question at a time reaches the model: it uses all cores as it is. Vectors of texts that were asked before
-are kept, as labels are edited one by one.
+One question at a time reaches the model, which uses all cores as it is, and one picture at a time is decoded,
+so that many large ones do not fill the memory. Vectors of texts that were asked before are kept, as labels
+are edited one by one, and so are thumbnails.
 """
 
 import threading
+from functools import lru_cache
 
 import numpy as np
 
 from training.serve.index import Index
 from training.serve.models import Model
+from training.serve.pictures import thumbnail
 from training.served_model import RowError, checked, opened
 
 MAX_LABELS = 1_000
 MAX_TEXT_CHARS = 1_000
 MAX_KEPT_TEXTS = 10_000
 TEXTS_AT_ONCE = 64
+KEPT_THUMBNAILS = 4_000  # about 10 kB each
 
 
 class Answers:
@@ -24,7 +28,8 @@ class Answers:
     def __init__(self, model: Model, index: Index | None):
         self.model, self.index = model, index
         self._texts: dict[str, np.ndarray] = {}
-        self._turn = threading.Lock()
+        self._turn, self._decoding = threading.Lock(), threading.Lock()
+        self.thumbnail = lru_cache(KEPT_THUMBNAILS)(self._make_thumbnail)
 
     def search(self, text: str, num: int) -> list[tuple[int, float]]:
         """(number of a picture, cosine) of the pictures nearest to a text, the nearest first.
@@ -42,10 +47,15 @@ class Answers:
             RowError: it is no picture, or too large, or the labels are none, too many or empty.
         """
         names = _checked(labels)
-        pixels = self.model.prepare(opened(body))
+        with self._decoding:
+            pixels = self.model.prepare(opened(body))
         with self._turn:
             (vector,) = self.model.embed_prepared(pixels)
         return self.scores(vector, names)
+
+    def _make_thumbnail(self, number: int) -> bytes:
+        with self._decoding:
+            return thumbnail(self.index.root, self.index.pictures[number].path)
 
     def classify_number(self, number: int, labels: list[str]) -> list[float]:
         """The same for a picture of the folder."""

@@ -12,7 +12,6 @@ without asking, and it is never allowed to; and nothing answers to be shown in o
 """
 
 import json
-from functools import lru_cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -25,7 +24,6 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from training.serve.answers import MAX_LABELS, Answers
-from training.serve.pictures import thumbnail
 from training.served_model import DATA_URL, RowError, source_of
 
 HERE = Path(__file__).parent
@@ -40,7 +38,6 @@ MAX_UPLOAD_BYTES = 20 * 2**20
 # A data URL is a third longer than its picture; labels come beside it.
 MAX_BODY_BYTES = MAX_UPLOAD_BYTES * 4 // 3 + 2**21
 NUM_FOUND = 60
-KEPT_THUMBNAILS = 4_000  # about 10 kB each
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -107,7 +104,6 @@ class Page:
 
     def __init__(self, answers: Answers):
         self.answers, self.index = answers, answers.index
-        self._thumbnail = lru_cache(KEPT_THUMBNAILS)(self._make_thumbnail)
 
     def about(self, request: Request) -> Response:
         """What is served."""
@@ -132,11 +128,8 @@ class Page:
 
     def thumbnail(self, request: Request) -> Response:
         """A picture of the folder, small."""
-        body = self._thumbnail(self._number(request.path_params["number"]))
+        body = self.answers.thumbnail(self._number(request.path_params["number"]))
         return Response(body, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=600"})
-
-    def _make_thumbnail(self, number: int) -> bytes:
-        return thumbnail(self.index.root, self.index.pictures[number].path)
 
     def _number(self, number) -> int:
         """A picture's number.

@@ -2,7 +2,7 @@
 
 They are kept in one safetensors file below the user's cache, named by model and folder: numbers, and the
 pictures' paths as text. What is new or has changed is embedded, what is gone is dropped. The file
-is written every `SAVE_EVERY` batches, so an interrupted start goes on where it was.
+is written every `SAVE_EVERY` batches and when the work is interrupted: the next start goes on there.
 """
 
 import json
@@ -54,14 +54,16 @@ def build_index(listing: Listing, model: Model, quiet: bool = False) -> Index:
     kept = load(file, model.width)
     known = {picture: kept[picture] for picture in listing.pictures if picture in kept}
     new = [picture for picture in listing.pictures if picture not in kept]
-    with tqdm(total=len(new), desc="looking at pictures", disable=quiet or not new) as bar:
-        for number, prepared in enumerate(_prepared(listing.root, model, new), 1):
-            known |= _embedded(model, prepared)
-            bar.update(len(prepared))
-            if not number % SAVE_EVERY:
-                save(file, known)
-    if new or known.keys() != kept.keys():
-        save(file, known)
+    try:
+        with tqdm(total=len(new), desc="looking at pictures", disable=quiet or not new) as bar:
+            for number, prepared in enumerate(_prepared(listing.root, model, new), 1):
+                known |= _embedded(model, prepared)
+                bar.update(len(prepared))
+                if not number % SAVE_EVERY:
+                    save(file, known)
+    finally:
+        if known.keys() != kept.keys():
+            save(file, known)
     return _index(listing, known, model.width)
 
 

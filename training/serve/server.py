@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 
 ANY = ("0.0.0.0", "::")
 # More wait in the socket's queue.
-MAX_REQUESTS = 64
+MAX_REQUESTS = 32
 
 
 def hosts_of(host: str) -> list[str]:
