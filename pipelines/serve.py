@@ -34,7 +34,7 @@ def serve_page(options: argparse.Namespace) -> None:
             "choose another: --port"
         ) from None
     with listening, contextlib.suppress(KeyboardInterrupt):
-        app = make_app(open_answers(options), hosts_of(options.host))
+        app = make_app(open_answers(options), hosts_of(options.host, listening))
         print(f"open {address_of(listening)} in a browser; Ctrl-C ends it", flush=True)
         make_server(app).run(sockets=[listening])
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipelines.cli import main
-from training.serve.server import hosts_of
+from training.serve.server import address_of, hosts_of, listen
 from training.settings import StudentShape
 from training.student import build_student
 from training.tokenizer import train_tokenizer
@@ -111,9 +111,10 @@ def test_a_registry_that_does_not_answer_is_told(dcclip, monkeypatch):
 
 
 def test_who_listens_to_the_network_may_be_asked_by_any_name():
-    assert hosts_of("127.0.0.1") == ["127.0.0.1", "localhost"]
-    assert hosts_of("0.0.0.0") == ["*"]
-    assert "192.168.1.5" in hosts_of("192.168.1.5")
+    with listen("0.0.0.0", 0) as everywhere, listen("localhost", 0) as here:
+        assert hosts_of("0.0.0.0", everywhere) == ["*"]
+        assert hosts_of("localhost", here) == ["127.0.0.1", "[127.0.0.1]", "localhost"]
+        assert address_of(here) == f"http://127.0.0.1:{here.getsockname()[1]}/"
 
 
 def test_a_folder_that_is_no_export_makes_no_page(dcclip, student, tmp_path):

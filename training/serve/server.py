@@ -11,9 +11,10 @@ ANY = ("0.0.0.0", "::")
 MAX_REQUESTS = 32
 
 
-def hosts_of(host: str) -> list[str]:
-    """Names under which a server bound to `host` may be asked; any where it listens on all addresses."""
-    return ["*"] if host in ANY else sorted({host, "127.0.0.1", "localhost"})
+def hosts_of(host: str, listening: socket.socket) -> list[str]:
+    """Names under which a server told to listen on `host` may be asked; any where that is all addresses."""
+    bound = listening.getsockname()[0]
+    return ["*"] if bound in ANY else sorted({host, bound, f"[{bound}]", "127.0.0.1", "localhost"})
 
 
 def listen(host: str, port: int) -> socket.socket:

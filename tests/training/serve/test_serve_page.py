@@ -19,7 +19,7 @@ def page(browser, pictures, toy_model) -> Iterator:
     model = toy_model.model()
     answers = Answers(model, build_index(list_pictures(pictures, 100), model, quiet=True))
     with listen("127.0.0.1", 0) as listening:
-        server = make_server(make_app(answers, hosts_of("127.0.0.1")))
+        server = make_server(make_app(answers, hosts_of("127.0.0.1", listening)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

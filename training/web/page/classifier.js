@@ -64,7 +64,7 @@ class Classifier {
     return names.map((label, number) => ({ label, score: odds[number] / sum }));
   }
 
-  /** A unit vector of a picture (Blob or ImageData), Float32Array. */
+  /** A unit vector of a picture (Blob, or ImageData, whose transparency is not looked at), Float32Array. */
   async embedImage(picture) {
     const decoded = picture instanceof Blob ? await decode(picture) : picture;
     const side = this.settings.image_size;
@@ -79,6 +79,8 @@ class Classifier {
     for (let start = 0; start < unknown.length; start += LABELS_AT_ONCE) {
       const some = unknown.slice(start, start + LABELS_AT_ONCE);
       (await this.run(some)).forEach((vector, number) => found.set(some[number], vector));
+      // The page may draw in between.
+      await new Promise((resolve) => setTimeout(resolve));
     }
     this.keep(found);
     return texts.map((text) => found.get(text));
