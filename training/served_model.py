@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 import mlflow
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 IMAGES_AT_ONCE, LABELS_AT_ONCE = 32, 256
 MAX_LABELS = 20_000
@@ -48,7 +48,13 @@ class ZeroShotClassifier(mlflow.pyfunc.PythonModel):
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         folder = context.artifacts["student"]
-        self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()
+        model, about = AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+        # transformers would go on with random numbers in their place.
+        if about["missing_keys"]:
+            raise ValueError(
+                f"{folder} lacks {len(about['missing_keys'])} weights of its model: fetch it again"
+            )
+        self.model = model.eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.image_processor = AutoImageProcessor.from_pretrained(folder)
 
@@ -120,7 +126,7 @@ def checked(labels) -> tuple[str, ...]:
 
 
 def opened(image) -> Image.Image:
-    """A row's picture, decoded, RGB.
+    """A row's picture, decoded, upright as its camera held it, RGB.
 
     Raises:
         RowError: it cannot be read, is too large, or is a URL.
@@ -132,7 +138,7 @@ def opened(image) -> Image.Image:
             raise RowError(
                 f"{picture.width} x {picture.height} pixels are too many, at most {MAX_PIXELS:,} are decoded"
             )
-        return on_white(picture)
+        return on_white(ImageOps.exif_transpose(picture))
     except RowError:
         raise
     # Decoders raise errors of almost every kind on broken input.

@@ -65,9 +65,12 @@ def load_student(folder: Path) -> Student:
     """A student from its directory (safetensors only).
 
     Raises:
-        ValueError: the model there is of no family of students.
+        ValueError: the model there is of no family of students, or lacks some of its weights.
     """
-    model = AutoModel.from_pretrained(folder, use_safetensors=True)
+    model, about = AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    # transformers would go on with random numbers in their place.
+    if missing := sorted(about["missing_keys"]):
+        raise ValueError(f"{folder} lacks {len(missing)} weights of its model, {missing[0]} among them")
     processor = family_of(model).image_processor.from_pretrained(folder)
     return Student(model, PreTrainedTokenizerFast.from_pretrained(folder), processor)
 

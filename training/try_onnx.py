@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
-here, arguments = Path(__file__).parent, sys.argv[1:]
-suffix = "int8.onnx" if arguments[0] == "int8" else "onnx"
-picture, *labels = arguments[arguments[0] == "int8" :]
+here, small = Path(__file__).parent, sys.argv[1:2] == ["int8"]
+suffix, (picture, *labels) = "int8.onnx" if small else "onnx", sys.argv[1 + small :] or [""]
+if not labels:
+    sys.exit(__doc__)
 settings = json.loads((here / "onnx.json").read_text())
 
-image = Image.open(picture).convert("RGBA")
+image = ImageOps.exif_transpose(Image.open(picture)).convert("RGBA")
 on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 side = settings["image_size"]
 pixels = np.asarray(on_white.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255

@@ -1,5 +1,6 @@
-"""What the tests of training/ share: tiny folders as the steps leave them, written once a session."""
+"""What the tests of training/ share: tiny folders as the steps leave them, a browser. Made once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from toy_training import (
     TINY,
     TINY_VIT,
+    noise,
     pair_rows,
     tiny_student,
     write_embedded,
@@ -15,8 +17,11 @@ from toy_training import (
     write_selection,
 )
 
+from tests.browser import Browser, open_browser, why_not
+from training import quantize
+from training.export import IMAGE, TEXT, export_towers, write_companions
 from training.settings import StudentShape
-from training.student import image_vectors
+from training.student import Student, image_vectors, load_student
 
 
 @dataclass(frozen=True)
@@ -73,3 +78,31 @@ def student_folder(tmp_path_factory, shape) -> Path:
         image_vectors(student.model, torch.rand(8, 3, 32, 32) * 2 - 1)
     student.save(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(student_folder) -> Student:
+    """The saved student."""
+    return load_student(student_folder)
+
+
+@pytest.fixture(scope="session")
+def export(trained, student_folder, tmp_path_factory) -> Path:
+    """A folder as export_student writes it."""
+    folder = tmp_path_factory.mktemp("export")
+    export_towers(trained, folder)
+    write_companions(trained, student_folder, folder)
+    pictures = [noise(seed, (32, 32)) for seed in range(20)]
+    pixels = trained.image_processor(pictures, return_tensors="np")["pixel_values"]
+    quantize.quantize_image_tower(folder / IMAGE, pixels)
+    quantize.quantize_text_tower(folder / TEXT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser without a window."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with open_browser() as opened:
+        yield opened

@@ -1,0 +1,1 @@
+"""`dcclip serve`: a small page to try a model on one's own pictures."""
