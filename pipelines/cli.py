@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from pipelines.commands import ablation, compile, recipe, registry, run, schedule, students, submit, try_image
+from pipelines.commands.options import MixedParser
 
 # In the order of the help.
 COMMANDS = (run, recipe, students, compile, try_image, registry, ablation, submit, schedule)
@@ -12,7 +13,7 @@ COMMANDS = (run, recipe, students, compile, try_image, registry, ablation, submi
 def make_parser() -> argparse.ArgumentParser:
     """All commands and options."""
     parser = argparse.ArgumentParser(prog="dcclip", description="A small bilingual CLIP from URL lists.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=MixedParser)
     for module in COMMANDS:
         module.add(commands)
     return parser

@@ -44,6 +44,8 @@ def _put(options: argparse.Namespace) -> None:
     )
     outcome = put_schedule(client, experiment_of(client, options.experiment), wanted)
     print(f"schedule    {wanted.name}: {_what_was_done(outcome.changed)}")
+    if outcome.num_others:
+        print(f"deleted     {outcome.num_others} more of that name")
     print(f"cron        {cron.text} (second, minute, hour, day of month, month, day of week)")
     print(f"next        {explain(cron, datetime.now(UTC))}, unless the server has another time zone")
     if outcome.paused:

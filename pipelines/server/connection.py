@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import kfp
 from kfp_server_api import ApiException
-from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, SSLError
 
 from components.step import StepError
 
@@ -39,6 +39,14 @@ SERVER_TROUBLE = (
 )
 
 
+class ServerError(StepError):
+    """The server, or the way to it, is at fault; `passing` when the same question may be answered later."""
+
+    def __init__(self, message: str, passing: bool = False):
+        super().__init__(message)
+        self.passing = passing
+
+
 @dataclass(frozen=True)
 class Server:
     """Where the server is and who asks; empty means what the stock client finds by itself."""
@@ -62,8 +70,8 @@ class Client(kfp.Client):
         answer, _, headers = api.healthz_service_get_healthz_with_http_info(_request_timeout=PATIENCE)
         if "json" not in headers.get("Content-Type", "json"):
             raise StepError(
-                f"{self.host} answers with a page, most often that of a login, not with the API: check --endpoint; "
-                f"{ADVICE[401]}"
+                f"{self.host} answers with a page, most often that of a login, not with the API: "
+                f"check --endpoint; {ADVICE[401]}"
             )
         return answer
 
@@ -85,52 +93,59 @@ def connect(server: Server) -> Client:
     """
     with warnings.catch_warnings(), told_clearly(server.endpoint) as said:
         warnings.simplefilter("ignore")
-        client = Client(
-            host=server.endpoint or None,
-            namespace=server.namespace or "kubeflow",
-            existing_token=server.token or None,
-            ssl_ca_cert=server.ca_cert or None,
-        )
-        if "Failed to load kube config" in said.getvalue():
-            raise StepError(NO_SERVER)
-        client.get_kfp_healthz()
+        try:
+            client = Client(
+                host=server.endpoint or None,
+                namespace=server.namespace or "kubeflow",
+                existing_token=server.token or None,
+                ssl_ca_cert=server.ca_cert or None,
+            )
+            client.get_kfp_healthz()
+        except MaxRetryError:
+            if "Failed to load kube config" in said.getvalue():
+                raise StepError(NO_SERVER) from None
+            raise
     return client
 
 
 @contextlib.contextmanager
 def told_clearly(host: str) -> Iterator[io.StringIO]:
-    """Makes what goes wrong with the server a StepError of one line; gives what the stock client prints.
+    """Makes what goes wrong with the server an error of one line; gives what the stock client prints.
 
     Raises:
-        StepError: with what to do.
+        ServerError: with what to do.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             yield said
     except ApiException as error:
-        raise StepError(explain(error, host)) from None
+        raise explained(error, host) from None
     except MaxRetryError as error:
         advice = ADVICE[0] if isinstance(error.reason, SSLError) else "check the address, and that it is up"
-        reason = str(error.reason).rpartition(": ")[2]
-        raise StepError(
-            f"cannot reach Kubeflow Pipelines at {host or error.pool.host}: {reason}; {advice}"
+        reason = error.reason.args[-1] if isinstance(error.reason, ProtocolError) else error.reason
+        reason = str(reason).rpartition(": ")[2]
+        where = host or error.pool.host
+        raise ServerError(
+            f"cannot reach Kubeflow Pipelines at {where}: {reason}; {advice}", passing=True
         ) from None
     except (HTTPError, OSError) as error:
-        raise StepError(
+        raise ServerError(
             f"the connection to {host or 'the server'} broke: {error}; look at what is there before you try "
-            "again: `kfp run list`"
+            "again: `kfp run list`",
+            passing=True,
         ) from None
     except ValueError as error:
         # The stock client's own: for example two experiments of one name.
-        raise StepError(str(error)) from None
+        raise ServerError(str(error)) from None
 
 
-def explain(error: ApiException, host: str) -> str:
-    """One line about an answer of the server that is an error, with what to do."""
+def explained(error: ApiException, host: str) -> ServerError:
+    """An answer of the server that is an error, in one line with what to do."""
     text = _message(error)
     status = next((code for word, code in MEANINGS.items() if word in text), error.status or 0)
     advice = ADVICE.get(status, SERVER_TROUBLE)
-    return f"{host or 'the server'} says {status or 'nothing'}: {text}{'; ' if advice else ''}{advice}"
+    line = f"{host or 'the server'} says {status or 'nothing'}: {text}{'; ' if advice else ''}{advice}"
+    return ServerError(line, passing=status == 429 or status >= 500)
 
 
 def _message(error: ApiException) -> str:

@@ -3,11 +3,11 @@
     second  minute  hour  day of month  month  day of week
     0-59    0-59    0-23  1-31          1-12   0-6, 0 is Sunday
 
-The scheduler is Go's robfig/cron 1 (https://pkg.go.dev/github.com/robfig/cron): `*` or `?`, `a`, `a-b`, each
-with `/step`, in lists with `,`; names `JAN`, `SUN`. It reads the usual five fields as seconds first and no day
-of week, so that `0 2 * * *` runs at two minutes past every hour (kubeflow/pipelines issue 2318,
-kubeflow/kubeflow issue 5306): here five fields get their second, 0, before they are sent. No library of Python
-reads this dialect.
+The scheduler is Go's robfig/cron 1 (https://pkg.go.dev/github.com/robfig/cron): `*` or `?`, `a`, `a-b`,
+each with `/step`, in lists with `,`; names `JAN`, `SUN`. It reads the usual five fields as seconds first and
+no day of week, so that `0 2 * * *` runs at two minutes past every hour (kubeflow/pipelines issue 2318,
+kubeflow/kubeflow issue 5306): here five fields get their second, 0, before they are sent. No library of
+Python reads this dialect.
 
 Left out on purpose: `@every`, which is KFP's other kind of trigger.
 """

@@ -21,13 +21,13 @@ from pipelines.recipes import Recipe
 from pipelines.resolve import PATH_FIELDS, below, choose_recipe, engine_addresses
 from pipelines.server.package import Package
 
+# KFP's words for types: what JSON gives, and how to say it.
 TYPES = {
-    "STRING": str,
-    "NUMBER_INTEGER": int,
-    "NUMBER_DOUBLE": float,
-    "BOOLEAN": bool,
-    "LIST": list,
-    "STRUCT": dict,
+    "NUMBER_INTEGER": (int, "a whole number"),
+    "NUMBER_DOUBLE": (float, "a number"),
+    "BOOLEAN": (bool, "true or false"),
+    "LIST": (list, "a JSON list"),
+    "STRUCT": (dict, "a JSON object"),
 }
 ADDRESSES = {
     "storage_root": (r"/.*|s3://[^/]+.*", "a folder that every pod mounts, /…, or s3://BUCKET/PREFIX"),
@@ -70,13 +70,13 @@ def _typed(package: Package, name: str, text: str) -> Any:
         )
     if kind == "STRING":
         return text
+    wanted, words = TYPES[kind]
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise StepError(f"{name}={text!r} should be JSON ({kind.lower()}): {error}") from None
-    fits = isinstance(value, TYPES[kind]) or (kind == "NUMBER_DOUBLE" and type(value) is int)
-    if not fits or (isinstance(value, bool) and kind != "BOOLEAN"):
-        raise StepError(f"{name}={text!r} should be of the type {kind.lower()}")
+        raise StepError(f"{name}={text!r} should be {words}: {error}") from None
+    if type(value) is not wanted and not (wanted is float and type(value) is int):
+        raise StepError(f"{name}={text!r} should be {words}")
     return value
 
 

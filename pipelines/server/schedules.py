@@ -1,7 +1,7 @@
 """Recurring runs: one of a name in an experiment, whatever was there before.
 
-On the server a name is not unique, and a recurring run cannot be changed. So the wanted one is made before the
-old ones go: whatever breaks in between leaves a schedule, and the same command again leaves one.
+On the server a name is not unique, and a recurring run cannot be changed. So the wanted one is made before
+the old ones go: whatever breaks in between leaves a schedule, and the same command again leaves one.
 """
 
 from dataclasses import dataclass
@@ -46,10 +46,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: `changed` is None where there was no schedule, empty where nothing was to do."""
+    """What was done: `changed` is None where there was no schedule, empty where it was as wanted.
+
+    `num_others` counts further ones of its name, which are deleted.
+    """
 
     schedule_id: str
     changed: list[str] | None
+    num_others: int
     paused: bool
 
 
@@ -72,7 +76,7 @@ def put_schedule(client: Client, experiment_id: str, wanted: Schedule) -> Outcom
     kept = same.recurring_run_id if same else _make(client, experiment_id, wanted, paused)
     remove(client, [item for item in there if item is not same])
     changed = ([] if same else wanted.differences(there[-1])) if there else None
-    return Outcome(kept, changed, paused)
+    return Outcome(kept, changed, max(0, len(there) - 1), paused)
 
 
 def remove(client: Client, schedules: list[Any]) -> None:

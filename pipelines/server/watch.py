@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from components.step import StepError
-from pipelines.server.connection import PATIENCE, Client, told_clearly
+from pipelines.server.connection import PATIENCE, Client, ServerError, told_clearly
 
 FINAL = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 DONE = ("SUCCEEDED", "SKIPPED")
-# A server may be restarted while a run takes days.
-MAX_FAILURES = 10
+# A server may be restarted while a run takes days: 10 minutes, with a question each 5 seconds.
+MAX_FAILURES = 120
 
 
 @dataclass
@@ -60,7 +60,7 @@ def follow(client: Client, run_id: str, progress: Progress, seconds: float) -> A
     """Ask every so many seconds until the run has ended, and return it.
 
     Raises:
-        StepError: the server could not be asked for a while, or does not let us; the run itself goes on.
+        StepError: the server could not be asked for long, or does not let us; the run itself goes on.
     """
     num_failures = 0
     while True:
@@ -70,9 +70,9 @@ def follow(client: Client, run_id: str, progress: Progress, seconds: float) -> A
             progress.update(run)
             if run.state in FINAL:
                 return run
-        except StepError as error:
+        except ServerError as error:
             num_failures += 1
-            if num_failures == MAX_FAILURES:
+            if not error.passing or num_failures == MAX_FAILURES:
                 raise StepError(
                     f"{error}. The run itself goes on; look with `kfp run get {run_id}`"
                 ) from None
