@@ -14,7 +14,9 @@ from pathlib import Path
 import kfp
 import pytest
 
+from pipelines.catalogue import PIPELINES
 from pipelines.cli import main
+from pipelines.resources import RESOURCES
 from pipelines.server import watch
 from pipelines.server.package import Package, make_package
 from tests.pipelines.kfp_server import Backend, Fault, serving
@@ -110,6 +112,22 @@ def test_submit_uploads_and_runs(backend, endpoint, dcclip, package):
     assert only(backend.experiments)["display_name"] == "dcclip"
     assert f"see         {endpoint}/#/runs/details/{run['run_id']}\n" in out
     assert "/mnt/nowhere is not mounted here: lists/wukong" in err
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipeline_of_the_catalogue_can_be_sent(name, dcclip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dcclip("compile", name) == (0, f"wrote dist/{name}.yaml\n", "")
+    package = make_package(name)
+    assert package.text == Path("dist", f"{name}.yaml").read_text()
+    assert package.spec["pipelineInfo"]["name"] == name
+    assert package.tasks.keys() <= RESOURCES.keys()
+    assert package.version.startswith(f"{package.code}-")
+
+
+def test_compile_knows_no_other_pipeline(dcclip):
+    status, _, _ = dcclip("compile", "dcclip-ful")
+    assert status == "dcclip: there is no pipeline 'dcclip-ful'; choose one of " + ", ".join(PIPELINES)
 
 
 def test_a_second_submit_finds_version_and_experiment_there(backend, endpoint, dcclip):
