@@ -5,7 +5,6 @@ import sys
 import time
 from typing import Any
 
-from components.image import IMAGE
 from components.step import StepError
 from pipelines.server.connection import Client, Server, connect, told_clearly
 from pipelines.server.package import Package, make_package
@@ -40,8 +39,11 @@ def prepare(options: argparse.Namespace) -> tuple[Package, dict[str, Any]]:
     package = make_package(options.pipeline)
     values = read_parameters(package, options.parameters, options.set)
     notes = check_parameters(package, values)
-    if "/" not in IMAGE:
-        notes.append(f"no registry is in the image's name, {IMAGE}: set DCCLIP_IMAGE if the cluster lacks it")
+    notes += [
+        f"no registry is in the image's name, {image}: set DCCLIP_IMAGE if the cluster lacks it"
+        for image in package.images
+        if "/" not in image
+    ]
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     return package, values

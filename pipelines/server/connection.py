@@ -7,6 +7,7 @@ the cluster, the current kubeconfig, or what `~/.config/kfp/context.json` holds.
 import contextlib
 import io
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,39 +92,40 @@ def connect(server: Server) -> Client:
     Raises:
         StepError: none is named, it cannot be reached, or it does not let us in.
     """
-    with warnings.catch_warnings(), told_clearly(server.endpoint) as said:
+    # Where the stock client signs a person in, it asks on standard output.
+    with warnings.catch_warnings(), told_clearly(server.endpoint), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
-        try:
-            client = Client(
-                host=server.endpoint or None,
-                namespace=server.namespace or "kubeflow",
-                existing_token=server.token or None,
-                ssl_ca_cert=server.ca_cert or None,
-            )
-            client.get_kfp_healthz()
-        except MaxRetryError:
-            if "Failed to load kube config" in said.getvalue():
-                raise StepError(NO_SERVER) from None
-            raise
+        client = Client(
+            host=server.endpoint or None,
+            namespace=server.namespace or "kubeflow",
+            existing_token=server.token or None,
+            ssl_ca_cert=server.ca_cert or None,
+        )
+        several_users = client.get_kfp_healthz().multi_user
+    if several_users and not client.get_user_namespace():
+        raise StepError(f"{client.host} has several users: name your namespace with --namespace")
     return client
 
 
 @contextlib.contextmanager
-def told_clearly(host: str) -> Iterator[io.StringIO]:
-    """Makes what goes wrong with the server an error of one line; gives what the stock client prints.
+def told_clearly(host: str) -> Iterator[None]:
+    """Makes what goes wrong with the server an error of one line; what the client prints is dropped.
 
     Raises:
         ServerError: with what to do.
     """
     try:
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            yield said
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     except ApiException as error:
         raise explained(error, host) from None
     except MaxRetryError as error:
         advice = ADVICE[0] if isinstance(error.reason, SSLError) else "check the address, and that it is up"
         reason = error.reason.args[-1] if isinstance(error.reason, ProtocolError) else error.reason
         reason = str(reason).rpartition(": ")[2]
+        # The stock client's address when it knows none.
+        if not host and error.pool.host == "localhost":
+            raise ServerError(NO_SERVER) from None
         where = host or error.pool.host
         raise ServerError(
             f"cannot reach Kubeflow Pipelines at {where}: {reason}; {advice}", passing=True

@@ -241,6 +241,14 @@ def test_a_token_lets_in(backend, endpoint, dcclip, monkeypatch):
     assert dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)[0] == 0
 
 
+def test_a_server_of_several_users_wants_a_namespace(backend, endpoint, dcclip):
+    backend.multi_user = True
+    status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)
+    assert status == f"dcclip: {endpoint} has several users: name your namespace with --namespace"
+    assert dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--namespace", "mine")[0] == 0
+    assert {only(backend.pipelines)["namespace"], only(backend.experiments)["namespace"]} == {"mine"}
+
+
 LOGIN = "<!DOCTYPE html><html><title>Sign in</title></html>"
 GO_TRACE = "Internal error: Unauthenticated: no user identity header\n/go/src/github.com/kubeflow/pipelines/…"
 
