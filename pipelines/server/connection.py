@@ -145,7 +145,8 @@ def explained(error: ApiException, host: str) -> ServerError:
     """An answer of the server that is an error, in one line with what to do."""
     text = _message(error)
     status = next((code for word, code in MEANINGS.items() if word in text), error.status or 0)
-    advice = ADVICE.get(status, SERVER_TROUBLE)
+    # The API itself lacks something of that id; without the word, nothing of the API is at that address.
+    advice = "" if "ResourceNotFoundError" in text else ADVICE.get(status, SERVER_TROUBLE)
     line = f"{host or 'the server'} says {status or 'nothing'}: {text}{'; ' if advice else ''}{advice}"
     return ServerError(line, passing=status == 429 or status >= 500)
 

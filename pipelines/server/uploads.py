@@ -46,12 +46,11 @@ def upload(client: Client, package: Package) -> Uploaded:
 def every(ask: Callable[..., Any], field: str, name: str = "", **wanted: Any) -> Iterator[Any]:
     """All items of a list that the server gives in pages, or those of one display name."""
     # 1 is EQUALS, as the stock client writes it.
-    wanted_name = [{"operation": 1, "key": "display_name", "stringValue": name}] if name else []
+    equals = {"predicates": [{"operation": 1, "key": "display_name", "stringValue": name}]}
+    wanted["filter"] = json.dumps(equals) if name else None
     token = ""
     while True:
-        page = ask(
-            page_token=token, page_size=PAGE_SIZE, filter=json.dumps({"predicates": wanted_name}), **wanted
-        )
+        page = ask(page_token=token, page_size=PAGE_SIZE, **wanted)
         yield from getattr(page, field) or []
         token = page.next_page_token
         if not token:

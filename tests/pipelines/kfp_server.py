@@ -65,7 +65,7 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """An answer to give instead, to the next `times` requests of an operation."""
+    """An answer to give instead, to the next `times` requests of an operation; status 0 is none at all."""
 
     operation: str
     status: int
@@ -464,6 +464,9 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(status, json.dumps(value).encode(), "application/json")
 
     def reply(self, status: int, body: bytes, content_type: str) -> None:
+        if not status:
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import kfp
+import kfp_server_api
 import pytest
 
 from pipelines.catalogue import PIPELINES
@@ -250,12 +251,14 @@ def test_a_server_of_several_users_wants_a_namespace(backend, endpoint, dcclip):
 
 
 LOGIN = "<!DOCTYPE html><html><title>Sign in</title></html>"
+GONE = "Failed to create a run: ResourceNotFoundError: Experiment a not found"
 GO_TRACE = "Internal error: Unauthenticated: no user identity header\n/go/src/github.com/kubeflow/pipelines/…"
 
 
 @pytest.mark.parametrize(
     "fault, words",
     [
+        (Fault("run_service_create_run", 404, json.dumps({"message": GONE, "code": 5})), f"says 404: {GONE}"),
         (
             Fault("healthz_service_get_healthz", 200, LOGIN, "text/html"),
             "answers with a page, most often that",
@@ -293,6 +296,7 @@ def test_what_the_server_refuses_is_one_line(backend, endpoint, dcclip, fault, w
     status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)
     assert str(status).startswith(f"dcclip: {endpoint} ")
     assert words in str(status)
+    assert ("check --endpoint" in str(status)) == ("<html" in fault.body)
     assert "\n" not in str(status)
     assert backend.runs == {}
 
@@ -312,6 +316,29 @@ def test_without_a_server_it_says_how_to_name_one(dcclip, monkeypatch, tmp_path)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)
     assert "no Kubeflow Pipelines server is named: give --endpoint URL" in str(status)
+
+
+def test_a_connection_that_breaks_may_have_made_a_run(backend, endpoint, dcclip):
+    backend.faults = [Fault("run_service_create_run", 0, "")]
+    status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)
+    assert str(status).startswith(f"dcclip: the connection to {endpoint} broke: ")
+    assert "look at what is there before you try again: `kfp run list`" in str(status)
+    # Not asked a second time, which would be a second run.
+    assert backend.asked.count("run_service_create_run") == 1
+
+
+def test_what_the_stock_client_uploaded_is_found(backend, endpoint, dcclip, package, tmp_path):
+    file = tmp_path / "dcclip-full.yaml"
+    file.write_text(package.text)
+    client = kfp.Client(endpoint)
+    client.upload_pipeline(str(file), package.name)
+    with pytest.raises(kfp_server_api.ApiException, match="Failed to create a pipeline"):
+        client.upload_pipeline(str(file), package.name)
+    assert dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED)[0] == 0
+    assert len(backend.pipelines) == 1
+    assert [item["name"] for item in backend.versions.values()] == [package.name, package.version]
+    (run_id,) = backend.runs
+    assert client.wait_for_run_completion(run_id, timeout=60, sleep_duration=0).state == "SUCCEEDED"
 
 
 def test_watch_tells_each_step_until_the_end(backend, endpoint, dcclip, package):
