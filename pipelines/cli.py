@@ -3,16 +3,28 @@
 import argparse
 import sys
 
-from pipelines.commands import ablation, compile, recipe, registry, run, serve, students, try_image
+from pipelines.commands import (
+    ablation,
+    compile,
+    recipe,
+    registry,
+    run,
+    schedule,
+    serve,
+    students,
+    submit,
+    try_image,
+)
+from pipelines.commands.options import MixedParser
 
 # In the order of the help.
-COMMANDS = (run, recipe, students, compile, try_image, registry, ablation, serve)
+COMMANDS = (run, recipe, students, compile, submit, schedule, try_image, serve, registry, ablation)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """All commands and options."""
     parser = argparse.ArgumentParser(prog="dcclip", description="A small bilingual CLIP from URL lists.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=MixedParser)
     for module in COMMANDS:
         module.add(commands)
     return parser

@@ -4,6 +4,22 @@ import argparse
 from pathlib import Path
 
 
+class MixedParser(argparse.ArgumentParser):
+    """A command's parser that takes words before, between and after options, as the `kfp` command does."""
+
+    within = False
+
+    def parse_known_args(self, args=None, namespace=None):
+        """The plain parser's, in two passes; it calls this method in each."""
+        if self.within:
+            return super().parse_known_args(args, namespace)
+        self.within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.within = False
+
+
 def storage_root(text: str) -> str:
     """A folder's absolute path, or an address in object storage."""
     return text.rstrip("/") if text.startswith("s3://") else str(Path(text).resolve())

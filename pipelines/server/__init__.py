@@ -1,0 +1,1 @@
+"""What dcclip asks of a Kubeflow Pipelines server, through the stock client: versions, runs, schedules."""
