@@ -1,11 +1,12 @@
 """Spark on Kubernetes: the driver in the step's pod, executors as pods beside it.
 
-What every run on a cluster shares is in the ConfigMap `dcclip-spark` (infra/manifests/base/spark), a file
-that DCCLIP_SPARK_DEFAULTS names. Here is the rest, which each pod knows of itself alone;
-pipelines/resources.py puts it into the environment.
+What every run on a cluster shares is in the ConfigMap `dcclip-spark` (infra/manifests/base/spark), mounted
+where DCCLIP_SPARK_SETTINGS says. The rest each pod knows of itself alone; pipelines/resources.py puts it
+into the environment.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 # Where executors find the driver is its pod's address: pods have no names in DNS.
 SETTINGS = {
@@ -30,13 +31,16 @@ def kubernetes_settings(environment: Mapping[str, str]) -> dict[str, str]:
             f"a Spark master k8s://… needs {', '.join(missing)} in the environment; a compiled pipeline sets "
             "them for its pods, elsewhere set them by hand"
         )
-    return {setting: environment[name] for name, setting in SETTINGS.items()}
+    folder = environment.get("DCCLIP_SPARK_SETTINGS")
+    shared = read_settings(Path(folder)) if folder else {}
+    return shared | {setting: environment[name] for name, setting in SETTINGS.items()}
 
 
-def submit_arguments(environment: Mapping[str, str]) -> str:
-    """PYSPARK_SUBMIT_ARGS with the cluster's settings, if there is a file of them.
+def read_settings(folder: Path) -> dict[str, str]:
+    """What the folder's `*.conf` files set, a name and a value a line, as spark-defaults.conf has them.
 
-    Not SPARK_CONF_DIR: a folder on Java's class path costs it the archive of Spark's classes.
+    Not by SPARK_CONF_DIR: a folder on Java's class path costs it the archive of Spark's classes.
     """
-    file = environment.get("DCCLIP_SPARK_DEFAULTS")
-    return f"--properties-file {file} pyspark-shell" if file else "pyspark-shell"
+    lines = [line for file in sorted(folder.glob("*.conf")) for line in file.read_text().splitlines()]
+    pairs = [line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#")]
+    return {name: value.strip() for name, value in pairs}

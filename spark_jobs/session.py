@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pyspark
 from pyspark.sql import SparkSession
 
-from spark_jobs.kubernetes import kubernetes_settings, submit_arguments
+from spark_jobs.kubernetes import kubernetes_settings
 
 QUIET = Path(__file__).with_name("log4j2.properties")
 # Spark's classes as Java maps them into memory, made by `python -m spark_jobs.class_archive`. Java looks past
@@ -91,7 +91,6 @@ def spark_session(
         }
     if master.startswith("k8s://"):
         settings |= kubernetes_settings(os.environ)
-        os.environ.setdefault("PYSPARK_SUBMIT_ARGS", submit_arguments(os.environ))
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()

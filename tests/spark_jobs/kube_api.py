@@ -71,8 +71,8 @@ class Pods:
                 self._tell("DELETED", pod)
 
     def labelled(self, selector: str) -> list[dict]:
-        """Pods whose labels fit `a=b,c=d`; a word alone asks for the label."""
-        wanted = [item.split("=") for item in selector.split(",") if item]
+        """Pods whose labels fit `a=b,c!=d`."""
+        wanted = [item.partition("=")[::2] for item in selector.split(",") if item]
         return [pod for pod in list(self.pods.values()) if _fits(pod["metadata"].get("labels", {}), wanted)]
 
     def _tell(self, kind: str, pod: dict) -> None:
@@ -80,8 +80,8 @@ class Pods:
             watcher.put({"type": kind, "object": json.loads(json.dumps(pod))})
 
 
-def _fits(labels: dict, wanted: list[list[str]]) -> bool:
-    return all(labels.get(name.rstrip("!")) in (value or [labels.get(name)]) for name, *value in wanted)
+def _fits(labels: dict, wanted: list[tuple[str, str]]) -> bool:
+    return all((labels.get(name.rstrip("!")) == value) is not name.endswith("!") for name, value in wanted)
 
 
 def _handler(namespace: str, pods: Pods, granted: set[tuple[str, str]]):

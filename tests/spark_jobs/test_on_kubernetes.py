@@ -4,6 +4,7 @@ The API is a stand-in on loopback (kube_api.py) that grants the Role of infra/ma
 processes; driver, executors and the settings file are the real ones.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from spark_jobs.executor import BACKEND, JARS, java_command
-from spark_jobs.kubernetes import kubernetes_settings, submit_arguments
+from spark_jobs.kubernetes import kubernetes_settings
 from tests.spark_jobs.kube_api import kubernetes_api
 
 BASE = Path(__file__).parents[2] / "infra" / "manifests" / "base"
@@ -51,10 +52,13 @@ def test_what_the_pod_does_not_say_is_named(name):
         kubernetes_settings({**POD, name: ""})
 
 
-def test_the_clusters_settings_are_a_file():
-    assert submit_arguments({}) == "pyspark-shell"
-    given = submit_arguments({"DCCLIP_SPARK_DEFAULTS": "/etc/spark.conf"})
-    assert given == "--properties-file /etc/spark.conf pyspark-shell"
+def test_settings_of_all_pods_are_files_in_a_folder(tmp_path):
+    (tmp_path / "a.conf").write_text("# first\n\nspark.one   1\nspark.two  a b \n")
+    (tmp_path / "b.conf").write_text("spark.one\t2\n")
+    (tmp_path / "pod.yaml").write_text("kind: Pod\n")
+    found = kubernetes_settings({**POD, "DCCLIP_SPARK_SETTINGS": str(tmp_path)})
+    assert (found["spark.one"], found["spark.two"]) == ("2", "a b")
+    assert found["spark.driver.host"] == "10.0.0.7" and len(found) == 6
 
 
 def test_an_executor_is_javas_command_line():
@@ -69,7 +73,7 @@ def test_an_executor_is_javas_command_line():
 
 
 JOB = """
-import os, sys
+import json, os, sys
 import pyarrow as pa
 from spark_jobs.session import spark_session
 
@@ -82,18 +86,26 @@ def where(batches):
 with spark_session("job", "k8s://" + sys.argv[1], environment={"MARK": "m"}) as spark:
     shuffled = spark.range(100).repartition(3)
     rows = shuffled.mapInArrow(where, "pod string, mark string, total long").collect()
-    print({row.pod for row in rows}, {row.mark for row in rows}, sum(row.total for row in rows))
+    marks = [sorted({row[name] for row in rows}) for name in ("pod", "mark")]
+    print(json.dumps([*marks, sum(row.total for row in rows)]))
+"""
+
+
+SMALL = """
+spark.dynamicAllocation.maxExecutors 1
+spark.executor.cores 1
+spark.executor.memory 512m
+spark.executor.memoryOverhead 512m
+spark.kubernetes.executor.request.cores 1
+spark.kubernetes.executor.limit.cores 1
 """
 
 
 def small_settings(folder: Path) -> None:
-    """The cluster's settings for a small machine, below `folder`."""
-    text = (BASE / "spark" / "spark-defaults.conf").read_text()
-    text = text.replace("/etc/dcclip/spark", str(folder))
-    small = {"executor.memory ": "512m", "executor.memoryOverhead ": "512m", "executor.cores ": "1"}
-    small |= {"dynamicAllocation.maxExecutors ": "1"}
-    lines = [f"spark.{key} {value}" for key, value in small.items()]
-    (folder / "spark-defaults.conf").write_text("\n".join([text, *lines, ""]))
+    """The ConfigMap's files, but of executors for a small machine."""
+    defaults = (BASE / "spark" / "defaults.conf").read_text()
+    (folder / "defaults.conf").write_text(defaults.replace("/etc/dcclip/spark", str(folder)))
+    (folder / "sizes.conf").write_text(SMALL)
     (folder / "executor.yaml").write_text((BASE / "spark" / "executor.yaml").read_text())
 
 
@@ -110,28 +122,29 @@ def test_a_job_runs_in_pods_with_the_rights_that_the_manifests_give(tmp_path, ro
         **{key: value for key, value in os.environ.items() if not key.startswith("KUBE")},
         **POD,
         "DCCLIP_POD_IP": "127.0.0.1",
-        "DCCLIP_SPARK_DEFAULTS": str(tmp_path / "spark-defaults.conf"),
+        "DCCLIP_SPARK_SETTINGS": str(tmp_path),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "HOME": str(tmp_path),
     }
     with kubernetes_api("dcclip", role, tmp_path) as (url, pods):
         driver = pods.add({"kind": "Pod", "metadata": {"name": POD["DCCLIP_POD_NAME"]}}, "Running")
         job = [sys.executable, "-c", JOB, url]
-        done = subprocess.run(job, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(job, env=environment, capture_output=True, text=True, timeout=900)
         logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
         assert done.returncode == 0, done.stderr[-3000:] + logs[-3000:]
-        (body,) = pods.bodies
         left = list(pods.pods)
-    name = body["metadata"]["name"]
-    assert done.stdout.strip() == f"{{{name!r}}} {{'m'}} 4950"
+    # One, unless this machine is so busy that Spark takes it for lost.
+    names = {body["metadata"]["name"] for body in pods.bodies}
+    ran, *rest = json.loads(done.stdout)
+    assert set(ran) <= names and rest == [["m"], 4950]
     assert pods.refused == [] and left == [POD["DCCLIP_POD_NAME"]]
-    (owner,) = body["metadata"]["ownerReferences"]
-    assert owner["uid"] == driver["metadata"]["uid"]
-    check_pod(body)
+    for body in pods.bodies:
+        check_pod(body, driver["metadata"]["uid"])
 
 
-def check_pod(body: dict) -> None:
+def check_pod(body: dict, driver: str) -> None:
     """What template and settings make of an executor's pod."""
+    assert [owner["uid"] for owner in body["metadata"]["ownerReferences"]] == [driver]
     spec, (container,) = body["spec"], body["spec"]["containers"]
     assert spec["serviceAccountName"] == "dcclip-worker" and not spec["automountServiceAccountToken"]
     assert container["image"] == POD["DCCLIP_IMAGE"]
