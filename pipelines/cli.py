@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from pipelines.commands import ablation, compile, recipe, registry, run, students, try_image
+from pipelines.commands import ablation, compile, estimate, recipe, registry, run, students, try_image
 
 # In the order of the help.
-COMMANDS = (run, recipe, students, compile, try_image, registry, ablation)
+COMMANDS = (run, recipe, students, compile, try_image, registry, ablation, estimate)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -20,7 +20,10 @@ GOLDEN = Path(__file__).parent / "golden" / "dcclip-full.yaml"
 UPDATE = "DCCLIP_UPDATE_GOLDEN"
 IMAGE = "registry.example/dcclip:0123456789ab"
 TASKS = ["resolve-recipe", *(step.replace("_", "-") for step in STEPS)]
-COMPILE = "import sys; from pipelines.cli import main; sys.argv[1:] = ['compile', '--output', *sys.argv[1:]]; main()"
+COMPILE = (
+    "import sys; from pipelines.cli import main; "
+    "sys.argv[1:] = ['compile', '--output', *sys.argv[1:]]; main()"
+)
 
 
 def compile_for(file: Path, *options: str) -> tuple[dict, dict]:
