@@ -16,6 +16,8 @@ from components.image import IMAGE
 GPU = os.environ.get("DCCLIP_GPU", "")
 ACCELERATOR = "nvidia.com/gpu"
 
+# The images' own (infra/images), so that all pods can write what others wrote.
+USER = 65532
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 # What infra/manifests and infra/README.md call these. A cluster without such a ConfigMap or Secret runs too.
@@ -29,7 +31,7 @@ FIELDS = {
     "DCCLIP_POD_IP": "status.podIP",
     "DCCLIP_POD_NAME": "metadata.name",
     "DCCLIP_NAMESPACE": "metadata.namespace",
-    # What the pod runs: its Spark executors run the same.
+    # Its Spark executors run that.
     "DCCLIP_IMAGE": "metadata.annotations['dcclip/image']",
 }
 
@@ -104,7 +106,7 @@ def _put_into_the_cluster(task: dsl.PipelineTask, wanted: Resources) -> None:
     for name, value in {"dcclip/image": IMAGE, SAFE_TO_EVICT: "false"}.items():
         kubernetes.add_pod_annotation(task, name, value)
     kubernetes.set_timeout(task, round(wanted.max_hours * 3600))
-    kubernetes.set_security_context(task, run_as_user=1000, run_as_group=1000, run_as_non_root=True)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
     kubernetes.mount_pvc(task, pvc_name=CLAIM, mount_path=DATA)
     # Ray's objects and what torch's workers hand each other: 64 MiB otherwise.
     kubernetes.empty_dir_mount(task, "shm", "/dev/shm", medium="Memory")

@@ -141,7 +141,7 @@ def test_images_are_of_a_version():
         for container in pod["spec"]["containers"]
         if "image" in container
     }
-    assert images == {"registry.example/dcclip-python:CONTENT"}
+    assert images == {f"registry.example/dcclip-python{kind}:CONTENT" for kind in ("", "-cuda")}
     pods = pod_templates(render("kind"))
     # The executors' is their driver's.
     del pods["spark executor"]

@@ -78,7 +78,10 @@ def test_nobody_but_the_crawler_reaches_the_internet(network, pods):
 
 
 def test_trainers_reach_ray_and_the_registry(network, pods):
-    assert all(network.reaches(TRAINER, pods["ray head"], port) for port in (6379, 8265, 10001))
+    # A step is a node of Ray's for as long as it works: each speaks to all others.
+    for name in [name for name in pods if name.startswith("ray")]:
+        assert all(network.reaches(TRAINER, pods[name], port) for port in (6379, 20000))
+        assert network.reaches(pods[name], TRAINER, 20000)
     assert network.reaches(TRAINER, pods["mlflow"], 5000)
     for name in [name for name in pods if name.startswith("ray")]:
         assert network.reaches(pods[name], pods["mlflow"], 5000)
@@ -104,7 +107,8 @@ def test_strangers_reach_nothing(network, pods):
 def test_kuberay_sees_rays_head_alone(network, pods):
     operator = other("kuberay-system", **{"app.kubernetes.io/name": "kuberay-operator"})
     assert network.reaches(operator, pods["ray head"], 8265)
-    assert not network.reaches(operator, pods["mlflow"], 5000)
+    others = [pods["mlflow"], pods["ray cpu"], TRAINER, CRAWLER]
+    assert not any(network.reaches(operator, pod, port) for pod in others for port in (5000, 8265))
 
 
 def test_names_are_found_and_kubeflow_is_reached(network, pods):
@@ -113,6 +117,8 @@ def test_names_are_found_and_kubeflow_is_reached(network, pods):
     kubeflow = other("kubeflow", app="metadata-grpc-server")
     assert network.reaches(CRAWLER, kubeflow, 8080) and network.reaches(TRAINER, kubeflow, 8080)
     assert not network.reaches(pods["spark executor"], kubeflow, 8080)
+    beside = other("dcclip", **{"application-crd-id": "kubeflow-pipelines"})
+    assert network.reaches(CRAWLER, beside, 8887) and not network.reaches(CRAWLER, beside, 3306)
 
 
 def test_only_steps_and_rays_head_reach_the_api_server(network, pods):
