@@ -10,7 +10,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation compile lint clean
+.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation manifests compile lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -51,8 +51,12 @@ bench-export: $(READY) ## Measure int8 against float32: bytes, speed, accuracy o
 ablation: $(READY) ## Train each technique on a finished run and compare (hours; ARGS="--steps 0.25" is a quarter)
 	@$(KEEP_MEMORY) $(DCCLIP) ablation --root $(ROOT) $(ARGS)
 
+manifests: $(READY) ## Render what a cluster needs, to dist/manifests/kind.yaml and cloud.yaml
+	@mkdir -p dist/manifests
+	@for name in kind cloud; do $(VENV)/bin/kubectl kustomize infra/manifests/overlays/$$name > dist/manifests/$$name.yaml || exit 1; echo "wrote dist/manifests/$$name.yaml"; done
+
 compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
-	@$(DCCLIP) compile --output dist/dcclip-full.yaml
+	@$(DCCLIP) compile --output dist/dcclip-full.yaml $(ARGS)
 
 lint: $(READY) ## Check style and format
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

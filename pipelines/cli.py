@@ -6,6 +6,7 @@ import sys
 from pipelines.commands import (
     ablation,
     compile,
+    estimate,
     recipe,
     registry,
     run,
@@ -18,7 +19,7 @@ from pipelines.commands import (
 from pipelines.commands.options import MixedParser
 
 # In the order of the help.
-COMMANDS = (run, recipe, students, compile, submit, schedule, try_image, serve, registry, ablation)
+COMMANDS = (run, recipe, students, compile, submit, schedule, try_image, serve, registry, ablation, estimate)
 
 
 def make_parser() -> argparse.ArgumentParser:

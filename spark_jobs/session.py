@@ -11,6 +11,8 @@ from types import MappingProxyType
 import pyspark
 from pyspark.sql import SparkSession
 
+from spark_jobs.kubernetes import kubernetes_settings
+
 QUIET = Path(__file__).with_name("log4j2.properties")
 # Spark's classes as Java maps them into memory, made by `python -m spark_jobs.class_archive`. Java looks past
 # one that another Java or other jars made; one that is not there would cost it its own archive.
@@ -87,6 +89,8 @@ def spark_session(
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.sql.shuffle.partitions": "4",
         }
+    if master.startswith("k8s://"):
+        settings |= kubernetes_settings(os.environ)
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()

@@ -116,4 +116,5 @@ def test_compile_writes_the_pipeline(dcclip, tmp_path):
     file = tmp_path / "dist" / "dcclip-full.yaml"
     status, out, _ = dcclip("compile", "--output", str(file))
     assert (status, out) == (0, f"wrote {file}\n")
-    assert yaml.safe_load(file.read_text())["pipelineInfo"]["name"] == "dcclip-full"
+    pipeline, _ = yaml.safe_load_all(file.read_text())
+    assert pipeline["pipelineInfo"]["name"] == "dcclip-full"

@@ -13,24 +13,48 @@ import pytest
 import yaml
 
 from pipelines.resolve import STEPS
-from pipelines.resources import RESOURCES
+from pipelines.resources import ACCELERATOR, RESOURCES
+from spark_jobs.kubernetes import SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden" / "dcclip-full.yaml"
 UPDATE = "DCCLIP_UPDATE_GOLDEN"
 IMAGE = "registry.example/dcclip:0123456789ab"
 TASKS = ["resolve-recipe", *(step.replace("_", "-") for step in STEPS)]
 COMPILE = (
-    "import sys; from pipelines.cli import main; sys.argv[1:] = ['compile', '--output', sys.argv[1]]; main()"
+    "import sys; from pipelines.cli import main; "
+    "sys.argv[1:] = ['compile', '--output', *sys.argv[1:]]; main()"
 )
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory) -> dict:
-    """The pipeline as `dcclip compile` writes it for a cluster's image."""
-    file = tmp_path_factory.mktemp("compiled") / "dcclip-full.yaml"
+def compile_for(file: Path, *options: str) -> tuple[dict, dict]:
+    """(pipeline, what Kubernetes does for it) as `dcclip compile` writes them for a cluster's image."""
     environment = {**os.environ, "DCCLIP_IMAGE": IMAGE}
-    subprocess.run([sys.executable, "-c", COMPILE, str(file)], check=True, env=environment)
-    return yaml.safe_load(file.read_text())
+    subprocess.run([sys.executable, "-c", COMPILE, str(file), *options], check=True, env=environment)
+    pipeline, platform = yaml.safe_load_all(file.read_text())
+    return pipeline, platform
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory) -> tuple[dict, dict]:
+    """Both halves of the compiled pipeline."""
+    return compile_for(tmp_path_factory.mktemp("compiled") / "dcclip-full.yaml")
+
+
+@pytest.fixture(scope="module")
+def compiled(documents) -> dict:
+    """The pipeline."""
+    return documents[0]
+
+
+@pytest.fixture(scope="module")
+def pods(documents) -> dict:
+    """What Kubernetes does for the tasks' pods, by task."""
+    return pods_of(documents[1])
+
+
+def pods_of(platform: dict) -> dict:
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return {name.removeprefix("exec-"): pod for name, pod in executors.items()}
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +113,55 @@ def test_a_step_gets_its_own_config(tasks, name):
     assert config == {"outputParameterKey": name.replace("-", "_"), "producerTask": "resolve-recipe"}
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_has_its_place_in_the_cluster(pods, name):
+    pod, wanted = pods[name], RESOURCES[name]
+    assert int(pod["activeDeadlineSeconds"]) == wanted.max_hours * 3600
+    labels = pod["podMetadata"]["labels"]
+    assert labels["dcclip/network"] == ("internet" if wanted.internet else "cluster")
+    assert (labels["app.kubernetes.io/part-of"], labels["dcclip/role"]) == ("dcclip", "step")
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert [mount["mountPath"] for mount in pod["pvcMount"]] == ["/mnt/dcclip"]
+    assert {secret["secretName"] for secret in pod["secretAsEnv"]} == {name for name, _ in wanted.secrets}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_pod_knows_what_its_spark_executors_need(pods, name):
+    variables = {field["name"]: field["fieldPath"] for field in pods[name]["fieldPathAsEnv"]}
+    assert set(variables) == set(SETTINGS)
+    assert variables["DCCLIP_IMAGE"] == "metadata.annotations['dcclip/image']"
+    assert pods[name]["podMetadata"]["annotations"]["dcclip/image"] == IMAGE
+
+
+def test_nothing_is_said_in_the_containers_environment(containers):
+    """KFP's local runner would say it on a laptop too."""
+    assert not any("env" in container for container in containers.values())
+
+
+def test_no_step_has_a_gpu_where_ray_has_them(containers, pods):
+    assert not any("accelerator" in container["resources"] for container in containers.values())
+    assert not any("nodeSelector" in pod for pod in pods.values())
+
+
+def test_a_kind_of_gpu_is_one_word(tmp_path):
+    pipeline, platform = compile_for(tmp_path / "pipeline.yaml", "--gpu", "h100")
+    executors, pods = pipeline["deploymentSpec"]["executors"], pods_of(platform)
+    asked = {
+        name: int(executors[f"exec-{name}"]["container"]["resources"]["accelerator"]["resourceCount"])
+        for name, pod in pods.items()
+        if "nodeSelector" in pod
+    }
+    assert asked == {name: wanted.gpus for name, wanted in RESOURCES.items() if wanted.gpus}
+    for name in asked:
+        assert pods[name]["nodeSelector"] == {"labels": {"dcclip/gpu": "h100"}}
+        assert pods[name]["tolerations"] == [
+            {"key": ACCELERATOR, "operator": "Exists", "effect": "NoSchedule"}
+        ]
+        limits = executors[f"exec-{name}"]["container"]["resources"]
+        assert limits["accelerator"]["resourceType"] == ACCELERATOR
+        assert limits["resourceCpuLimit"] == str(12 * asked[name])
+
+
 def without_code(compiled: dict) -> dict:
     """The DAG without what changes with a step's code or KFP's release."""
     executors = {
@@ -99,11 +172,11 @@ def without_code(compiled: dict) -> dict:
     return {**dag, "deploymentSpec": {"executors": executors}}
 
 
-def test_the_dag_is_the_golden_one(compiled):
-    dag = without_code(compiled)
+def test_the_dag_is_the_golden_one(documents):
+    both = [without_code(documents[0]), documents[1]]
     if os.environ.get(UPDATE):
-        GOLDEN.write_text(yaml.safe_dump(dag, allow_unicode=True))
-    assert dag == yaml.safe_load(GOLDEN.read_text()), (
+        GOLDEN.write_text(yaml.safe_dump_all(both, allow_unicode=True))
+    assert both == list(yaml.safe_load_all(GOLDEN.read_text())), (
         f"the compiled DAG is not the golden one; where the change is wanted, write it anew with {UPDATE}=1 "
         f"python -m pytest {Path(__file__).name}, and look at its diff"
     )
