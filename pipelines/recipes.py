@@ -7,6 +7,7 @@ by its dotted name, for example `distill_student.seed=1` or `distill_student.pha
 from dataclasses import dataclass, replace
 
 from components.align_student import AlignStudent
+from components.data_version import DataSet
 from components.distill_student import DistillStudent
 from components.download_pairs import DownloadPairs
 from components.embed_pairs import EmbedPairs, TextList
@@ -31,7 +32,7 @@ ATTRIBUTIONS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """One value a step, and the demo corpus to build first, if any."""
+    """One value a step, the demo corpus to build first, if any, and the data set that the lists become."""
 
     download_pairs: DownloadPairs
     filter_pairs: FilterPairs
@@ -44,6 +45,7 @@ class Recipe:
     export_student: ExportStudent
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
+    dataset: DataSet = DataSet()
 
 
 IMAGE_TOWER = Phase(
@@ -110,6 +112,7 @@ def demo() -> Recipe:
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
         export_student=ExportStudent(exam),
         register_student=RegisterStudent(exam),
+        dataset=DataSet("demo"),
     )
 
 
@@ -133,6 +136,7 @@ def smoke() -> Recipe:
         prepare_teacher=PrepareTeacher("lit:", lit=SMOKE_TUNING),
         distill_student=DistillStudent(student, phases),
         align_student=AlignStudent((replace(BOTH_TOWERS, num_steps=10, batch_size=32),)),
+        dataset=DataSet("smoke"),
     )
 
 
@@ -169,6 +173,7 @@ def full() -> Recipe:
         evaluate_student=EvaluateStudent("exams/elevater"),
         export_student=ExportStudent("exams/elevater"),
         register_student=RegisterStudent("exams/elevater"),
+        dataset=DataSet("full", grow=True),
     )
 
 
@@ -179,7 +184,8 @@ def full_ensemble() -> Recipe:
     """
     teachers = (TeacherMember("hf:BAAI/AltCLIP"), TeacherMember("hf:google/siglip2-base-patch16-256"))
     base = full()
-    return replace(base, prepare_teacher=PrepareTeacher("ensemble:", members=teachers, precision="bfloat16"))
+    ensemble = PrepareTeacher("ensemble:", members=teachers, precision="bfloat16")
+    return replace(base, prepare_teacher=ensemble, dataset=DataSet("full_ensemble", grow=True))
 
 
 RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full, full_ensemble)}

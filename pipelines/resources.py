@@ -30,6 +30,8 @@ RESOURCES = {
     "evaluate-student": Resources(cpu="8", memory="32Gi"),
     "export-student": Resources(cpu="4", memory="16Gi"),
     "register-student": Resources(cpu="2", memory="8Gi"),
+    "take-data": Resources(cpu="1", memory="2Gi"),
+    "publish-data": Resources(cpu="1", memory="2Gi"),
 }
 ACCELERATOR = "nvidia.com/gpu"
 

@@ -8,6 +8,7 @@ all its tags, in one request, after its files are stored: a version that is ther
 carried out twice, or two attempts ran at once, the lowest number counts, the others get a tag `duplicate_of`.
 """
 
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,8 +151,30 @@ def hits_of(client: MlflowClient, champion: ModelVersion, candidate: Candidate) 
 
 def examine(version: ModelVersion, exam_folder: Path) -> gate.Hits:
     """Let a registered student sit an exam."""
-    model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
-    weights = next(Path(model).rglob("model.safetensors"))
+    folder = _student_of(f"models:/{version.name}/{version.version}")
     exam = zero_shot.read_exam(exam_folder)
-    scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(weights.parent)), exam)
+    scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(folder)), exam)
     return {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores.items()}
+
+
+def _student_of(address: str) -> Path:
+    """The Hugging Face directory of a registered student, downloaded where it is not on this machine."""
+    model = mlflow.artifacts.download_artifacts(address)
+    return next(Path(model).rglob("model.safetensors")).parent
+
+
+def fetch_student(address: str, folder: Path) -> None:
+    """Copy a registered student's directory to `folder`, whole or not at all; code beside it stays there.
+
+    Args:
+        address: `models:/NAME/NUMBER`, in the registry that is open.
+    """
+    if folder.exists():
+        return
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for file in _student_of(address).iterdir():
+        if file.suffix in (".json", ".safetensors", ".txt"):
+            shutil.copyfile(file, partial / file.name)
+    partial.replace(folder)
