@@ -15,9 +15,8 @@ from infra.console import say
 from infra.store import read_json
 from training.settings import Phase, StudentShape
 
-
-SCRATCH_HINT = "distill_student.start=scratch"
 STARTS = SCRATCH, CHAMPION = ("scratch", "champion")
+ANEW = "distill_student.start=scratch"
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ def _fetch_champion(config: DistillStudent, place: Path, mlflow_uri: str, width:
         open_registry(mlflow_uri)
         fetch_student(config.champion, folder)
     except (MlflowException, RequestException, OSError) as error:
-        raise StepError(f"{trouble(mlflow_uri, error)}. Run again, or from scratch: {SCRATCH_HINT}") from error
+        raise StepError(f"{trouble(mlflow_uri, error)}. Run again, or begin anew: {ANEW}") from error
     if found := difference(load_student(folder), config.student, width):
-        raise StepError(f"{config.champion} is not the recipe's student: {found}. Begin anew: {SCRATCH_HINT}")
+        raise StepError(f"{config.champion} is not the recipe's student: {found}. Begin anew: {ANEW}")
     say("distill_student", f"goes on from the champion, {config.champion}, with its tokenizer")
     return folder
 

@@ -1,4 +1,4 @@
-"""The end of the data steps: what they have left becomes a version of the data set, once all of it is whole."""
+"""The end of the data steps: what they have left, now that all is whole, becomes a version of the data set."""
 
 from typing import Any
 
@@ -42,7 +42,8 @@ def count(records: dict[str, dict]) -> dict:
 def tell(facts: dict) -> str:
     """The facts in a line."""
     line = f"{facts['pictures']:,} pictures, {facts['pairs']:,} pairs to train on"
-    return f"{line}; {facts['urls']['reused']:,} pictures from the version before" if "urls" in facts else line
+    reused = f"; {facts['urls']['reused']:,} pictures are the version's before" if "urls" in facts else ""
+    return line + reused
 
 
 @step_component()

@@ -1,4 +1,4 @@
-"""dcclip-full: from URL lists to a registered bilingual CLIP; dcclip-data and dcclip-train are its two halves.
+"""dcclip-full: from URL lists to a registered bilingual CLIP; its halves are dcclip-data and dcclip-train.
 
 0 resolve_recipe    a recipe's name and overrides, to one config a step
 1 download_pairs    img2dataset crawls the URL lists

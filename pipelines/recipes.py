@@ -4,7 +4,7 @@ A path that is neither absolute nor a URL stands below the storage root. A value
 by its dotted name, for example `distill_student.seed=1` or `distill_student.phases.0.num_steps=500`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from components.align_student import AlignStudent
 from components.data_version import DataSet
@@ -45,7 +45,7 @@ class Recipe:
     export_student: ExportStudent
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
-    dataset: DataSet = DataSet()
+    dataset: DataSet = field(default_factory=DataSet)
 
 
 IMAGE_TOWER = Phase(

@@ -90,9 +90,7 @@ class EarlierShard:
         row = self._scores.get(record["key"], {})
         return {name: row[name] for lang in stored if row.get(name := f"score_{lang}") is not None}
 
-    def take_whole(
-        self, records: dict[str, dict], rules: views.ViewRules, path: Path
-    ) -> list[dict] | None:
+    def take_whole(self, records: dict[str, dict], rules: views.ViewRules, path: Path) -> list[dict] | None:
         """Link the embedded shard to `path` and return its rows of scores, when nothing in it has changed.
 
         Args:
@@ -108,7 +106,6 @@ class EarlierShard:
         captions = sum(row[f"score_{lang}"] is not None for row in whole for lang in LANGUAGES)
         self.reused = {"images": len(whole), "captions": captions}
         return rows
-
 
     def _is_same(self, record: dict, rules: views.ViewRules) -> bool:
         """Whether all that is stored of a pair is what would be stored now."""

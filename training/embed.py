@@ -3,8 +3,8 @@
 Ray Data runs `Embedder` over the items (training/ray_edge.py). An item's output appears under its name only
 when it is whole, and an output that is there is not made again, so a rerun goes on where the last one was.
 Pictures are decoded and made ready beside the teacher's forward pass, a few batches ahead; so memory does not
-grow with a shard, and the teacher does not wait where decoding has a core of its own. What an earlier version of
-the data set has stored is taken from there (training/earlier.py).
+grow with a shard, and the teacher does not wait where decoding has a core of its own. What an earlier version
+of the data set has stored is taken from there (training/earlier.py).
 """
 
 import json
