@@ -2,7 +2,7 @@
 
 Lists are merged by URL first (components.url_lists), so that one image with two captions becomes one record.
 A row that fails stays in the parquet with its reason; filter_pairs counts it. Where an earlier version of the
-data set is known, only URLs that it has not are crawled, and its shards are taken over (components.take_over).
+data set is known, only URLs that it lacks are crawled, and its shards are taken over (components.take_over).
 URLs come from strangers, so components.crawl_guard bounds where they may lead and what they may cost.
 
 Left out on purpose: judging images or captions, which is filter_pairs' work.

@@ -1,4 +1,4 @@
-"""The end of the data steps: what they have left, now that all is whole, becomes a version of the data set."""
+"""The end of the data steps: what they have left, now that all is whole, becomes a data set's version."""
 
 from typing import Any
 

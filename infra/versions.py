@@ -82,7 +82,8 @@ class Versions:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             version = Version(numbers[-1] + 1 if numbers else 1, places, base, facts, now)
             file = self._file("versions", f"{version.number:06d}{SUFFIX}")
-            if _write_new(file, asdict(version), self.endpoint):
+            # Looked up again: not every server's conditional write holds against one in the same instant.
+            if _write_new(file, asdict(version), self.endpoint) and self.read(version.number) == version:
                 return version
 
     def decide(self, inputs: Any, choose: Callable[[], Any]) -> Any:
