@@ -9,6 +9,7 @@ carried out twice, or two attempts ran at once, the lowest number counts, the ot
 """
 
 import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,15 +152,15 @@ def hits_of(client: MlflowClient, champion: ModelVersion, candidate: Candidate) 
 
 def examine(version: ModelVersion, exam_folder: Path) -> gate.Hits:
     """Let a registered student sit an exam."""
-    folder = _student_of(f"models:/{version.name}/{version.version}")
+    model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+    folder = _student_in(model)
     exam = zero_shot.read_exam(exam_folder)
     scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(folder)), exam)
     return {lang: gate.top1_hits(rows, exam.labels) for lang, rows in scores.items()}
 
 
-def _student_of(address: str) -> Path:
-    """The Hugging Face directory of a registered student, downloaded where it is not on this machine."""
-    model = mlflow.artifacts.download_artifacts(address)
+def _student_in(model: str) -> Path:
+    """The Hugging Face directory in the folder of a registered model."""
     return next(Path(model).rglob("model.safetensors")).parent
 
 
@@ -174,7 +175,8 @@ def fetch_student(address: str, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for file in _student_of(address).iterdir():
-        if file.suffix in (".json", ".safetensors", ".txt"):
-            shutil.copyfile(file, partial / file.name)
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in _student_in(mlflow.artifacts.download_artifacts(address, dst_path=scratch)).iterdir():
+            if file.suffix in (".json", ".safetensors", ".txt"):
+                shutil.copyfile(file, partial / file.name)
     partial.replace(folder)
