@@ -4,6 +4,7 @@ Decided once a place, for what is due depends on the time: a rerun finds it deci
 """
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,9 @@ def _take_over(known: "KnownCrawl", place: Path, master: str) -> dict:
     from spark_jobs.session import is_short, spark_session
 
     shards, lists = Path(known.place) / "shards", place / "urls"
-    (place / "shards").mkdir(exist_ok=True)
+    # An earlier try may have taken over what is due by now.
+    shutil.rmtree(place / "shards", ignore_errors=True)
+    (place / "shards").mkdir()
     records = [*shards.glob("*.parquet"), *lists.glob("*.parquet")]
     old = old_shards(shards, time.time() - known.retry_after_days * DAY_SECONDS)
     with spark_session("known_urls", master, short_job=is_short(records)) as spark:

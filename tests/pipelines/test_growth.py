@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kfp import dsl
 
-from components.step import StepError
+from components.prepare_teacher import PrepareTeacher, prepare
+from components.step import StepError, run_step
+from infra import object_store
+from infra.places import local_copy
 from infra.store import plain, write_json
-from infra.versions import Versions
+from infra.versions import Version, Versions
 from pipelines import growth
 from pipelines.demo import EXAM
 from pipelines.resolve import DATA_STEPS, STEPS, choose_recipe, engine_addresses
@@ -227,3 +231,24 @@ def test_a_registry_that_does_not_answer_is_named(monkeypatch):
         monkeypatch.setenv(f"MLFLOW_HTTP_REQUEST_{name}", "1")
     with pytest.raises(StepError, match="the registry http://127.0.0.1:9 does not do what is asked"):
         growth.champion_number("http://127.0.0.1:9", "dcclip")
+
+
+def test_what_is_taken_over_may_be_in_object_storage(bucket, s3, tmp_path):
+    config = {"root": f"{bucket}/store", "engines": {"s3_endpoint": s3}}
+    place = f"{bucket}/store/prepare_teacher/1"
+    (tmp_path / "teacher.json").write_text("a teacher")
+    object_store.upload({"attempt/teacher.json": tmp_path / "teacher.json"}, place, s3, "tests")
+    record = {"attempt": "attempt", "values": {"source": "hf:gone"}, "facts": {}}
+    assert object_store.write_new_json(f"{place}/done.json", record, s3)
+
+    version = Version(1, {"prepare_teacher": "prepare_teacher/1"}, 0, {}, "")
+    known = growth.known_of(version, "prepare_teacher", config)["known"]
+    assert known == {"version": 1, "place": f"{place}/attempt"}
+    values = {"source": "hf:gone", "known": known}
+    inputs, output = {name: dsl.Dataset(uri=place) for name in ("raw", "pairs")}, dsl.Model()
+    run_step(
+        "prepare_teacher", prepare, PrepareTeacher, config | {"values": values, "code": ""}, inputs, output
+    )
+    with local_copy(output.uri, s3, "tests") as folder:
+        assert (folder / "teacher.json").read_text() == "a teacher"
+    assert output.metadata["facts"]["kept_from_version"] == 1
