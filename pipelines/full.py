@@ -40,8 +40,10 @@ def add_resolver(pipeline: str, parameters: dict) -> dsl.PipelineTask:
     return place_task(configs, "Resolve the recipe").set_caching_options(False)
 
 
-def add_data_steps(configs: dsl.PipelineTask) -> dict[str, PipelineArtifactChannel]:
-    """Steps 1 to 5 and the version they make; returns their artifacts."""
+def add_data_steps(
+    configs: dsl.PipelineTask,
+) -> tuple[dict[str, PipelineArtifactChannel], dsl.PipelineTask]:
+    """Steps 1 to 5, and a task that publishes the version they make; returns (their artifacts, that task)."""
     raw = place_task(download_pairs(config=configs.outputs["download_pairs"]), "1 Download pairs").outputs[
         "raw"
     ]
@@ -61,10 +63,8 @@ def add_data_steps(configs: dsl.PipelineTask) -> dict[str, PipelineArtifactChann
     ).outputs["selection"]
     data = {"raw": raw, "pairs": pairs, "teacher": teacher, "embedded": embedded, "selection": selection}
     # Not cached: the version may have been published by another run, and its number is looked up.
-    place_task(
-        publish_data(config=configs.outputs["dataset"], **data), "Publish the data"
-    ).set_caching_options(False)
-    return data
+    published = place_task(publish_data(config=configs.outputs["dataset"], **data), "Publish the data")
+    return data, published.set_caching_options(False)
 
 
 def add_training_steps(
@@ -74,12 +74,13 @@ def add_training_steps(
     teacher: PipelineArtifactChannel,
     embedded: PipelineArtifactChannel,
     selection: PipelineArtifactChannel,
-) -> None:
-    """Steps 6 to 10, on the artifacts of the data steps."""
-    distilled = place_task(
+) -> dsl.PipelineTask:
+    """Steps 6 to 10, on the artifacts of the data steps; returns the first task."""
+    first = place_task(
         distill_student(config=configs.outputs["distill_student"], embedded=embedded, selection=selection),
         "6 Distill student",
-    ).outputs["distilled"]
+    )
+    distilled = first.outputs["distilled"]
     student = place_task(
         align_student(
             config=configs.outputs["align_student"],
@@ -122,6 +123,7 @@ def add_training_steps(
         ),
         "10 Register student",
     )
+    return first
 
 
 @dsl.pipeline(name="dcclip-data", description="URL lists in, a version of the data set out.")
@@ -169,7 +171,9 @@ def dcclip_full(
 ):
     """The data steps, then the training steps; every place, score and figure follows from the recipe."""
     configs = add_resolver("dcclip-full", locals())
-    add_training_steps(configs, **add_data_steps(configs))
+    data, published = add_data_steps(configs)
+    # What is trained on is a version, also when the training fails.
+    add_training_steps(configs, **data).after(published)
 
 
 PIPELINES = {pipeline.name: pipeline for pipeline in (dcclip_full, dcclip_data, dcclip_train)}

@@ -141,6 +141,10 @@ def test_the_halves_are_the_tasks_of_the_whole():
         assert ours - {"take-data"} == theirs & {*half, "resolve-recipe"}
 
 
+def test_the_data_are_published_before_anything_is_trained(tasks):
+    assert "publish-data" in tasks["distill-student"]["dependentTasks"]
+
+
 def test_every_pipeline_has_the_same_parameters():
     wanted = [pipeline.component_spec.inputs for pipeline in PIPELINES.values()]
     assert wanted[0] == wanted[1] == wanted[2]
