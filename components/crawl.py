@@ -33,26 +33,32 @@ from infra.safe_fetch import FetchLimits
 READER = main.Reader
 
 
-def crawl_urls(config: DownloadPairs, urls: Path, place: Path, engines: dict) -> dict:
-    """Download what the parquet file or folder `urls` lists to `place/shards`.
+def crawl_urls(config: DownloadPairs, urls: Path, place: Path, engines: dict, first_shard: int = 0) -> dict:
+    """Download what the parquet file or folder `urls` lists to `place/shards`, from `first_shard` on.
 
     The list must be the same, file by file, when a crawl is gone on with. Its column `url` is asked for,
-    the others are kept in the records.
+    the others are kept in the records. Shards before the first one are an earlier crawl's and stay as they
+    are.
 
     Returns:
-        Counts and rates.
+        Counts and rates of all shards.
 
     Raises:
         StepError: shards could not be written, or no URL gave an image.
     """
     shards, lists = place / "shards", place / "retries"
     shards.mkdir(parents=True, exist_ok=True)
+    if not crawl_records.num_rows(_files(urls)):
+        return _outcomes(shards)
     columns = pq.read_schema(_files(urls)[0]).names
     rounds = [urls, *sorted(lists.glob("*.parquet"))]
     with _session(config, engines):
         while rounds:
-            _crawl_round(config, rounds[-1], columns, shards, first=_first_shard(rounds))
-            again = crawl_records.write_failed(shards, lists) if len(rounds) <= config.retry_rounds else None
+            is_retry = len(rounds) > 1
+            first = int(rounds[-1].stem) if is_retry else first_shard
+            _crawl_round(config, rounds[-1], columns, shards, first, is_retry)
+            more = len(rounds) <= config.retry_rounds
+            again = crawl_records.write_failed(shards, lists, first_shard) if more else None
             rounds = [*rounds, again] if again else []
     return _outcomes(shards)
 
@@ -62,19 +68,16 @@ def _files(urls: Path) -> list[Path]:
     return sorted(urls.glob("*.parquet")) if urls.is_dir() else [urls]
 
 
-def _first_shard(rounds: list[Path]) -> int:
-    """The number of the first shard of the last round."""
-    return int(rounds[-1].stem) if len(rounds) > 1 else 0
-
-
-def _crawl_round(config: DownloadPairs, urls: Path, columns: list[str], shards: Path, first: int) -> None:
+def _crawl_round(
+    config: DownloadPairs, urls: Path, columns: list[str], shards: Path, first: int, is_retry: bool
+) -> None:
     """Crawl a list into the shards from `first` on, but for those that are finished."""
     total = crawl_records.num_rows(_files(urls))
-    if first:
+    if is_retry:
         crawl_records.take_out(shards, urls)
         _pause(urls, config.max_pause_seconds)
     crawl_records.forget_unfinished(shards, first)
-    text = "URLs tried again" if first else "URLs tried"
+    text = "URLs tried again" if is_retry else "URLs tried"
     with crawl_records.shown(shards, first, total, text), _adapted(config, first):
         _download(config, urls, columns, shards)
     if lost := total - crawl_records.num_crawled(shards, first):

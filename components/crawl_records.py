@@ -74,12 +74,12 @@ def may_pass(rows: pa.Table) -> list[bool]:
     return [status != "success" and reason_of(message) in PASSING_REASONS for status, message in pairs]
 
 
-def write_failed(shards: Path, folder: Path) -> Path | None:
-    """Write the rows worth another try to `folder/NNNNN.parquet`, None when there are none.
+def write_failed(shards: Path, folder: Path, first: int = 0) -> Path | None:
+    """Write the rows worth another try, of shards from `first` on, to `folder/NNNNN.parquet`; None for none.
 
     The name is the number of the first shard that shall hold them; a column `shard` tells where they are.
     """
-    numbers = shard_numbers(shards)
+    numbers = shard_numbers(shards, first)
     file = folder / f"{SHARD_NAME.format(numbers[-1] + 1)}.parquet"
     partial = file.with_suffix(".partial")
     folder.mkdir(exist_ok=True)

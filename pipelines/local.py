@@ -1,4 +1,4 @@
-"""Runs dcclip-full on this machine through KFP's local runner: same DAG, same steps, embedded engines.
+"""Runs a pipeline on this machine through KFP's local runner: same DAG, same steps, embedded engines.
 
 The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/run.log`.
 """
@@ -29,7 +29,7 @@ from infra.console import MARKED
 from infra.object_store import is_object
 from infra.processes import nothing_left_running
 from pipelines.demo import build_corpus
-from pipelines.full import dcclip_full
+from pipelines.full import PIPELINES
 from pipelines.recipes import Recipe
 from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
@@ -136,8 +136,14 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
         server.server_close()
 
 
-def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpoint: str = "") -> LocalRun:
-    """Run the pipeline below `root`, a folder or an S3 address, and return what came of it.
+def run_locally(
+    recipe_name: str,
+    overrides: dict[str, Any],
+    root: str,
+    s3_endpoint: str = "",
+    pipeline: str = "dcclip-full",
+) -> LocalRun:
+    """Run a pipeline below `root`, a folder or an S3 address, and return what came of it.
 
     Raises:
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
@@ -157,7 +163,7 @@ def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpo
         _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
         addresses |= {"s3_endpoint": s3_endpoint}
-        _run_pipeline(recipe_name, overrides, addresses, folder)
+        _run_pipeline(pipeline, recipe_name, overrides, addresses, folder)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
@@ -192,14 +198,14 @@ def keep_to_this_machine() -> None:
 
 
 def _run_pipeline(
-    recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path
+    name: str, recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path
 ) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
     keep_to_this_machine()
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
     # At the keyboard a failure is worth a look at once, not after retries.
-    pipeline = copy.deepcopy(dcclip_full)
+    pipeline = copy.deepcopy(PIPELINES[name])
     for task in pipeline.pipeline_spec.root.dag.tasks.values():
         task.ClearField("retry_policy")
     with warnings.catch_warnings():

@@ -4,9 +4,10 @@ A path that is neither absolute nor a URL stands below the storage root. A value
 by its dotted name, for example `distill_student.seed=1` or `distill_student.phases.0.num_steps=500`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from components.align_student import AlignStudent
+from components.data_version import DataSet
 from components.distill_student import DistillStudent
 from components.download_pairs import DownloadPairs
 from components.embed_pairs import EmbedPairs, TextList
@@ -32,7 +33,7 @@ ATTRIBUTIONS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """One value a step, and the demo corpus to build first, if any."""
+    """One value a step, the demo corpus to build first, if any, and the data set that the lists become."""
 
     download_pairs: DownloadPairs
     filter_pairs: FilterPairs
@@ -45,6 +46,7 @@ class Recipe:
     export_student: ExportStudent
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
+    dataset: DataSet = field(default_factory=DataSet)
 
 
 IMAGE_TOWER = Phase(
@@ -113,6 +115,7 @@ def demo() -> Recipe:
         evaluate_student=EvaluateStudent(exam, attributions=ATTRIBUTIONS),
         export_student=ExportStudent(exam),
         register_student=RegisterStudent(exam),
+        dataset=DataSet("demo"),
     )
 
 
@@ -136,6 +139,7 @@ def smoke() -> Recipe:
         prepare_teacher=PrepareTeacher("lit:", lit=SMOKE_TUNING),
         distill_student=DistillStudent(student, phases),
         align_student=AlignStudent((replace(BOTH_TOWERS, num_steps=10, batch_size=32),)),
+        dataset=DataSet("smoke"),
     )
 
 
@@ -174,6 +178,7 @@ def full() -> Recipe:
         evaluate_student=EvaluateStudent(gate, exams=(ExamSource("elevater", "exams/elevater"),)),
         export_student=ExportStudent(gate),
         register_student=RegisterStudent(gate),
+        dataset=DataSet("full", grow=True),
     )
 
 
@@ -184,7 +189,8 @@ def full_ensemble() -> Recipe:
     """
     teachers = (TeacherMember("hf:BAAI/AltCLIP"), TeacherMember("hf:google/siglip2-base-patch16-256"))
     base = full()
-    return replace(base, prepare_teacher=PrepareTeacher("ensemble:", members=teachers, precision="bfloat16"))
+    ensemble = PrepareTeacher("ensemble:", members=teachers, precision="bfloat16")
+    return replace(base, prepare_teacher=ensemble, dataset=DataSet("full_ensemble", grow=True))
 
 
 RECIPES = {recipe.__name__: recipe for recipe in (demo, smoke, full, full_ensemble)}

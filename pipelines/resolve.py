@@ -28,6 +28,8 @@ STEPS = (
     "export_student",
     "register_student",
 )
+DATA_STEPS = STEPS[:5]
+PIPELINE_STEPS = {"dcclip-full": STEPS, "dcclip-data": DATA_STEPS, "dcclip-train": STEPS[5:]}
 # Values that have names: one word chooses the whole.
 NAMED = {"distill_student.student": STUDENTS}
 # Fields that name a file or folder below the storage root, whose content is part of a step's identity.
@@ -133,12 +135,15 @@ def local_folder(root: str) -> Path:
     return Path("out", "s3", root.removeprefix("s3://")).resolve() if is_object(root) else Path(root)
 
 
-def resolve(recipe: Recipe, root: str, engines: dict[str, str]) -> dict[str, dict]:
+def resolve(
+    recipe: Recipe, root: str, engines: dict[str, str], steps: tuple[str, ...] = STEPS
+) -> dict[str, dict]:
     """One dict a step: `values`, `code` version, storage `root`, `engines`."""
-    require_pinned(recipe.prepare_teacher)
+    if "prepare_teacher" in steps:
+        require_pinned(recipe.prepare_teacher)
     root = root.rstrip("/")
     configs = {}
-    for step in STEPS:
+    for step in steps:
         values = _locate(dataclasses.asdict(getattr(recipe, step)), root, engines["s3_endpoint"])
         code = code_version(f"components.{step}")
         configs[step] = {"values": values, "code": code, "root": f"{root}/store", "engines": engines}

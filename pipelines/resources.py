@@ -66,6 +66,8 @@ RESOURCES = {
     "evaluate-student": Resources(cpu="8", memory="32Gi", gpus=1, max_hours=24.0),
     "export-student": Resources(),
     "register-student": Resources(cpu="2", memory="8Gi", max_hours=1.0),
+    "take-data": Resources(cpu="1", memory="2Gi", max_hours=1.0),
+    "publish-data": Resources(cpu="1", memory="2Gi", max_hours=1.0),
 }
 # Beside each GPU: a dozen threads that make pictures ready, and room for their batches.
 CPUS_PER_GPU, GIB_PER_GPU = 12, 64

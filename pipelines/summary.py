@@ -8,6 +8,8 @@ from infra.store import read_json
 from pipelines.local import LocalRun
 from pipelines.resolve import STEPS
 
+# Of the URLs, beside those of the version before (spark_jobs/known_urls.py).
+STATES = ("new", "retried", "reused", "failed", "gone")
 MODELS = ("teacher", "student", "chance")
 
 
@@ -24,7 +26,7 @@ def exam_table(results: dict) -> list[str]:
 def step_table(run: LocalRun) -> list[str]:
     """Seconds and peak memory of each step."""
     lines = [f"{'step':<18}{'seconds':>8}{'peak MB':>9}"]
-    for step in STEPS:
+    for step in filter(run.records.get, STEPS):
         record = run.records[step]
         note = "  (done before)" if record["reused"] else ""
         lines.append(f"{step:<18}{record['seconds']:8.0f}{record['peak_megabytes']:9.0f}{note}")
@@ -50,7 +52,10 @@ def figures(run: LocalRun, results: dict) -> dict[str, float]:
 
 
 def print_summary(run: LocalRun, root: str, s3_endpoint: str = "") -> None:
-    """Print everything."""
+    """Print everything; of a run without training, what its data came to."""
+    if "evaluate_student" not in run.records:
+        print_data_summary(run)
+        return
     files = {step: files_url(run.places[step], run.records[step]) for step in STEPS}
     with local_copy(
         run.places["evaluate_student"], s3_endpoint, "evaluate_student", ("results.json",)
@@ -77,3 +82,23 @@ def print_summary(run: LocalRun, root: str, s3_endpoint: str = "") -> None:
         print(f"figure {name} {value}")
     print(f"student {files['align_student']}/student")
     print(f"report {files['register_student']}/{REPORT}")
+
+
+def print_data_summary(run: LocalRun) -> None:
+    """Print what dcclip-data made, and what it found made before."""
+    facts = {step: record["facts"] for step, record in run.records.items()}
+    crawl, embedded = facts["download_pairs"], facts["embed_pairs"]
+    print()
+    print("\n".join(step_table(run)), end="\n\n")
+    print(f"pictures     {crawl['crawl']['downloaded']:.0f} of {crawl['crawl']['urls']:.0f} URLs")
+    if "known" in crawl:
+        told = ", ".join(f"{name} {crawl['known'][name]:.0f}" for name in STATES)
+        print(f"URLs         {told} (against version {crawl['known']['version']:.0f})")
+    if "reused" in embedded:
+        told = ", ".join(f"{name} {number:.0f}" for name, number in embedded["reused"].items())
+        print(f"vectors used again: {told}")
+    print(f"pairs        {facts['select_pairs']['kept']:.0f} to train on")
+    print(f"full log     {run.log}\n")
+    print(f"figure pictures {crawl['crawl']['downloaded']:.0f}")
+    print(f"figure pairs {facts['select_pairs']['kept']:.0f}")
+    print(f"figure run_seconds {run.seconds:.1f}")

@@ -3,11 +3,13 @@
 Ray Data runs `Embedder` over the items (training/ray_edge.py). An item's output appears under its name only
 when it is whole, and an output that is there is not made again, so a rerun goes on where the last one was.
 Pictures are decoded and made ready beside the teacher's forward pass, a few batches ahead; so memory does not
-grow with a shard, and the teacher does not wait where decoding has a core of its own.
+grow with a shard, and the teacher does not wait where decoding has a core of its own. What an earlier version
+of the data set has stored is taken from there (training/earlier.py).
 """
 
+import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 
 from infra.store import identity
 from training import shards, views
+from training.earlier import EarlierShard, stored_texts
 from training.teacher import Teacher, load_teacher
 
 LANGUAGES = ("zh", "en")
@@ -34,18 +37,20 @@ SCORES = pa.schema(
     + [("vector", pa.binary()), ("reason", pa.string())]
 )
 TEXTS = pa.schema([("text", pa.string()), ("lang", pa.string()), ("vector", pa.binary())])
-COUNTS = ("pairs", UNREADABLE, MISSING, "texts")
+# How many vectors an item has from an earlier version, in the metadata of the parquet file that finishes it.
+REUSED = ("reused_images", "reused_captions", "reused_texts")
+COUNTS = ("pairs", UNREADABLE, MISSING, "texts", *REUSED)
 
 
-def shard_items(pairs: Path, raw: Path, place: Path) -> list[dict]:
-    """One item a raw shard that still has kept pairs."""
+def shard_items(pairs: Path, raw: Path, place: Path, earlier: str = "") -> list[dict]:
+    """One item a raw shard that still has kept pairs; `earlier` is an earlier version's folder, if any."""
     names = sorted(set(pq.read_table(pairs / "kept.parquet", columns=["shard"])["shard"].to_pylist()))
-    folders = {"pairs": str(pairs), "raw": str(raw), "place": str(place)}
+    folders = {"pairs": str(pairs), "raw": str(raw), "place": str(place), "earlier": earlier}
     return [{"kind": "shard", "name": name, **folders} for name in names]
 
 
 def text_items(
-    lang: str, path: str, place: Path, content: str = "", texts_per_item: int = 2_000
+    lang: str, path: str, place: Path, content: str = "", texts_per_item: int = 2_000, earlier: str = ""
 ) -> list[dict]:
     """One item a run of lines of a text list, named by the list's fingerprint `content` where there is one.
 
@@ -61,6 +66,7 @@ def text_items(
             "lang": lang,
             "texts": texts[start : start + texts_per_item],
             "place": str(place),
+            "earlier": earlier,
         }
         for number, start in enumerate(starts)
     ]
@@ -99,33 +105,62 @@ class Embedder:
         if not scores.exists():
             kept = pq.read_table(Path(item["pairs"]) / "kept.parquet", filters=[("shard", "=", name)])
             records = {row["key"]: row for row in kept.to_pylist()}
-            raw = Path(item["raw"]) / "shards" / f"{name}.tar"
-            rows = self._write_embedded(raw, records, place / "shards" / f"{name}.tar")
-            _write_parquet(scores, rows, SCORES)
+            earlier = EarlierShard(_folder(item), name, self.teacher.width)
+            path = place / "shards" / f"{name}.tar"
+            rows = earlier.take_whole(records, self.rules, path)
+            if rows is None:
+                raw = Path(item["raw"]) / "shards" / f"{name}.tar"
+                rows = self._write_embedded(raw, records, earlier, path)
+            _write_parquet(scores, rows, SCORES, {f"reused_{name}": n for name, n in earlier.reused.items()})
         reasons = pq.read_table(scores, columns=["reason"])["reason"].to_pylist()
-        return {reason or "pairs": number for reason, number in Counter(reasons).items()}
+        return {**Counter(reason or "pairs" for reason in reasons), **_reused(scores)}
 
-    def _write_embedded(self, raw: Path, records: dict[str, dict], path: Path) -> list[dict]:
+    def _write_embedded(
+        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, path: Path
+    ) -> list[dict]:
         """Write the embedded shard; returns its rows of scores."""
-        texts = self._text_vectors(records)
+        stored, texts = self._text_vectors(records, earlier)
         rows = {key: _row_of(record, reason=MISSING) for key, record in records.items()}
         with shards.open_shard(path) as add:
-            for batch in self._batches(raw, records):
+
+            def keep(sample: dict, drawn: list[views.View], vectors: np.ndarray) -> None:
+                key = sample["__key__"]
+                add(_embedded_sample(sample, records[key], drawn, vectors, texts[key]))
+                rows[key] = _row_of(records[key], vectors[0], texts[key])
+
+            def keep_stored(sample: dict, drawn: list[views.View], vectors: np.ndarray) -> None:
+                keep(sample, drawn, vectors)
+                record = records[sample["__key__"]]
+                rows[record["key"]] |= earlier.cosines(record, stored[record["key"]])
+
+            for batch in self._batches(self._not_stored(raw, records, earlier, keep_stored)):
                 images = self.teacher.embed_prepared(batch.prepared) if batch.samples else []
                 images = np.reshape(images, (len(batch.samples), 1 + self.rules.num_views, -1))
-                for sample, drawn, vectors in zip(batch.samples, batch.views, images, strict=True):
-                    key = sample["__key__"]
-                    add(_embedded_sample(sample, records[key], drawn, vectors, texts[key]))
-                    rows[key] = _row_of(records[key], vectors[0], texts[key])
+                for found in zip(batch.samples, batch.views, images, strict=True):
+                    keep(*found)
                 rows |= {key: _row_of(records[key], reason=UNREADABLE) for key in batch.unreadable}
         return list(rows.values())
 
-    def _batches(self, raw: Path, records: dict[str, dict]) -> Iterator[Batch]:
-        """The wanted samples of a raw shard, made ready by threads a few batches ahead."""
-        wanted = (sample for sample in shards.read_unbroken(raw) if sample["__key__"] in records)
+    def _not_stored(
+        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, keep_stored: Callable
+    ) -> Iterator[dict]:
+        """The wanted samples of a raw shard whose vectors are not stored; the others go to `keep_stored`."""
+        for sample in shards.read_unbroken(raw):
+            record = records.get(sample["__key__"])
+            if record is None:
+                continue
+            drawn = views.draw_views(record["key"], self.rules)
+            vectors = earlier.image(record, drawn)
+            if vectors is None:
+                yield sample
+            else:
+                keep_stored(sample, drawn, vectors)
+
+    def _batches(self, samples: Iterable[dict]) -> Iterator[Batch]:
+        """Samples made ready by threads a few batches ahead."""
         size = max(1, BATCH // (1 + self.rules.num_views))
         with ThreadPoolExecutor(self.num_decoders) as threads:
-            yield from _ahead(threads, self._prepare, _chunks(wanted, size), self.num_decoders + 1)
+            yield from _ahead(threads, self._prepare, _chunks(samples, size), self.num_decoders + 1)
 
     def _prepare(self, samples: list[dict]) -> Batch:
         """Decode, draw the views, and do what the teacher wants done to pictures before its forward pass."""
@@ -141,25 +176,39 @@ class Embedder:
         unreadable = [s["__key__"] for s, image in zip(samples, images, strict=True) if image is None]
         return Batch([sample for sample, _ in found], drawn, prepared, unreadable)
 
-    def _text_vectors(self, records: dict[str, dict]) -> dict[str, dict[str, np.ndarray]]:
-        """Vectors of the captions there are, by key and language."""
+    def _text_vectors(
+        self, records: dict[str, dict], earlier: EarlierShard
+    ) -> tuple[dict[str, set[str]], dict[str, dict[str, np.ndarray]]]:
+        """(languages whose vector was stored, vectors by language) of the captions there are, by key."""
+        stored: dict[str, set[str]] = {key: set() for key in records}
         vectors: dict[str, dict] = {key: {} for key in records}
         for lang in LANGUAGES:
-            keys = [key for key, record in records.items() if record[lang]]
-            found = self._embed_texts([records[key][lang] for key in keys])
-            for key, vector in zip(keys, found, strict=True):
+            fresh = []
+            for key, record in records.items():
+                if not record[lang]:
+                    continue
+                vector = earlier.text(record, lang)
+                if vector is None:
+                    fresh.append(key)
+                else:
+                    vectors[key][lang] = vector
+                    stored[key].add(lang)
+            found = self._embed_texts([records[key][lang] for key in fresh])
+            for key, vector in zip(fresh, found, strict=True):
                 vectors[key][lang] = vector
-        return vectors
+        return stored, vectors
 
     def embed_texts(self, item: dict) -> dict:
         """Write `texts/NAME.parquet` with the columns text, lang and vector (bfloat16 bytes)."""
         path = Path(item["place"]) / "texts" / f"{item['name']}.parquet"
         if not path.exists():
-            stored = [shards.to_bf16(vector) for vector in self._embed_texts(item["texts"])]
-            rows = zip(item["texts"], stored, strict=True)
-            table = [{"text": text, "lang": item["lang"], "vector": row} for text, row in rows]
-            _write_parquet(path, table, TEXTS)
-        return {"texts": pq.read_metadata(path).num_rows}
+            stored = stored_texts(_folder(item), item["name"])
+            fresh = [text for text in item["texts"] if text not in stored]
+            vectors = map(shards.to_bf16, self._embed_texts(fresh))
+            known = stored | dict(zip(fresh, vectors, strict=True))
+            table = [{"text": text, "lang": item["lang"], "vector": known[text]} for text in item["texts"]]
+            _write_parquet(path, table, TEXTS, {"reused_texts": len(table) - len(fresh)})
+        return {"texts": pq.read_metadata(path).num_rows, **_reused(path)}
 
     def _embed_texts(self, texts: list[str]) -> np.ndarray:
         """Vectors of texts, in batches of like length: a batch is padded to its longest."""
@@ -213,7 +262,19 @@ def _row_of(
     return {**row, **cosines, "vector": shards.to_bf16(image)}
 
 
-def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema) -> None:
+def _folder(item: dict) -> Path | None:
+    """The earlier version's folder, None where there is none."""
+    return Path(item["earlier"]) if item["earlier"] else None
+
+
+def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema, reused: dict[str, int]) -> None:
+    """Write rows, with how many vectors were reused in the file's metadata: the count survives a restart."""
     partial = path.with_name(f".{path.name}")
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), partial)
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused)}))
+    pq.write_table(table, partial)
     partial.replace(path)
+
+
+def _reused(path: Path) -> dict[str, int]:
+    """How many vectors of a file came from an earlier version."""
+    return json.loads(pq.read_schema(path).metadata[b"reused"])

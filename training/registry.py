@@ -9,6 +9,8 @@ carried out twice, or two attempts ran at once, the lowest number counts, the ot
 """
 
 import json
+import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -176,7 +178,30 @@ def hits_of(client: MlflowClient, champion: ModelVersion, candidate: Candidate) 
 def examine(version: ModelVersion, exam_folder: Path) -> gate.Hits:
     """Let a registered student sit an exam."""
     model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
-    weights = next(Path(model).rglob("model.safetensors"))
+    folder = _student_in(model)
     exam = zero_shot.read_exam(exam_folder)
-    scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(weights.parent)), exam)
+    scores = zero_shot.similarities(zero_shot.StudentEncoder(load_student(folder)), exam)
     return {lang: top_k_hits(rows, exam.labels, 1) for lang, rows in scores.items()}
+
+
+def _student_in(model: str) -> Path:
+    """The Hugging Face directory in the folder of a registered model."""
+    return next(Path(model).rglob("model.safetensors")).parent
+
+
+def fetch_student(address: str, folder: Path) -> None:
+    """Copy a registered student's directory to `folder`, whole or not at all; code beside it stays there.
+
+    Args:
+        address: `models:/NAME/NUMBER`, in the registry that is open.
+    """
+    if folder.exists():
+        return
+    partial = folder.with_name(f".{folder.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        for file in _student_in(mlflow.artifacts.download_artifacts(address, dst_path=scratch)).iterdir():
+            if file.suffix in (".json", ".safetensors", ".txt"):
+                shutil.copyfile(file, partial / file.name)
+    partial.replace(folder)

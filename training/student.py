@@ -75,6 +75,22 @@ def load_student(folder: Path) -> Student:
     return Student(model, PreTrainedTokenizerFast.from_pretrained(folder), processor)
 
 
+def difference(student: Student, shape: StudentShape, width: int) -> str:
+    """What a student has that one of this shape would not have, for people; empty where they are alike.
+
+    Compared are class, the shapes of all weights, and the image's side; the vocabulary is the student's own.
+    """
+    if student.model.config.model_type != shape.family:
+        return f"it is of the family {student.model.config.model_type}, not {shape.family}"
+    if (side := student.image_processor.size["height"]) != shape.image_size:
+        return f"its images are {side} pixels wide, not {shape.image_size}"
+    has = {name: tuple(weight.shape) for name, weight in student.model.state_dict().items()}
+    fresh = build_student(shape, student.tokenizer, width).model.state_dict()
+    wanted = {name: tuple(weight.shape) for name, weight in fresh.items()}
+    other = [name for name in sorted(has | wanted) if has.get(name) != wanted.get(name)]
+    return f"its {other[0]} is {has.get(other[0])}, not {wanted.get(other[0])}" if other else ""
+
+
 def image_vectors(model: PreTrainedModel, pixels: Tensor) -> Tensor:
     """Unit vectors (batch, width) of pixels (batch, 3, side, side) in [-1, 1]."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)

@@ -82,6 +82,12 @@ def tokens_per_text(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> dic
     return {lang: sum(rows) / len(rows) for lang, rows in counts.items() if rows}
 
 
+def unknown_share(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> float:
+    """The share of tokens, both ends left out, that the vocabulary has no name for; 0 of no texts."""
+    found = [token for text in texts for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    return sum(token == tokenizer.unk_token_id for token in found) / max(1, len(found))
+
+
 def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
     """BERT's rules around a vocabulary, but for runs of Han: see the module's docstring."""
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=MAX_RUN_CHARS))

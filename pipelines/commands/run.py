@@ -1,4 +1,4 @@
-"""`dcclip run`: the whole pipeline on this machine."""
+"""`dcclip run`: a pipeline on this machine."""
 
 import argparse
 
@@ -8,14 +8,20 @@ from pipelines.commands.options import recipe_options, root_options
 def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     parents = [root_options(), recipe_options()]
-    command = commands.add_parser("run", parents=parents, help="run dcclip-full on this machine")
+    command = commands.add_parser("run", parents=parents, help="run a pipeline on this machine")
+    names = ("dcclip-full", "dcclip-data", "dcclip-train")
+    command.add_argument(
+        "--pipeline", choices=names, default=names[0], help="all of it, or one half (default: dcclip-full)"
+    )
     command.set_defaults(do=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Run dcclip-full on this machine."""
+    """Run a pipeline on this machine."""
     from pipelines.local import run_locally
     from pipelines.summary import print_summary
 
-    finished = run_locally(options.recipe, dict(options.set), options.root, options.s3_endpoint)
+    finished = run_locally(
+        options.recipe, dict(options.set), options.root, options.s3_endpoint, options.pipeline
+    )
     print_summary(finished, options.root, options.s3_endpoint)

@@ -1,7 +1,7 @@
 """prepare_teacher from directories: one teacher, an ensemble of two classes, and what is refused at once."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,11 @@ from PIL import Image
 sys.path.append(str(Path(__file__).parents[1] / "training"))
 from test_hf_teacher import make_chinese_clip, make_siglip
 
+from components.data_version import Known
 from components.prepare_teacher import PrepareTeacher, prepare, require_pinned
 from components.step import StepError, build
+from infra.store import write_json
+from training.earlier import teacher_identity
 from training.settings import TeacherMember
 from training.teacher import load_teacher
 
@@ -81,3 +84,14 @@ def test_every_member_from_a_hub_must_be_pinned():
     members = (TeacherMember("hf:BAAI/AltCLIP", "abc"), TeacherMember("hf:google/siglip2"))
     with pytest.raises(StepError, match=r"google/siglip2 .* prepare_teacher\.members\.1\.revision=COMMIT"):
         require_pinned(PrepareTeacher("ensemble:", members=members))
+
+
+def test_a_known_teacher_stays(sources, tmp_path):
+    first, config = tmp_path / "first", PrepareTeacher(f"hf:{sources[0]}")
+    facts = prepared(config, first)
+    write_json(first / "done.json", {"step": "prepare_teacher"})
+    again = replace(config, known=Known(3, str(first)))
+    assert prepared(again, tmp_path / "second") == {**facts, "kept_from_version": 3}
+    assert teacher_identity(tmp_path / "second") == teacher_identity(first)
+    assert load_teacher(tmp_path / "second").width == 24
+    assert not (tmp_path / "second" / "done.json").exists()

@@ -1,4 +1,4 @@
-"""The compiled DAG: ten steps and the resolver, each on our image, named, sized and retried, and a golden.
+"""The compiled DAG: ten steps, the resolver and the publisher, on our image, named, sized, retried; a golden.
 
 After a wanted change of the DAG: `DCCLIP_UPDATE_GOLDEN=1 python -m pytest tests/pipelines/test_full.py`.
 """
@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.resolve import STEPS
+from pipelines.full import PIPELINES
+from pipelines.resolve import DATA_STEPS, PIPELINE_STEPS, STEPS
 from pipelines.resources import ACCELERATOR, RESOURCES
 from spark_jobs.kubernetes import SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden" / "dcclip-full.yaml"
 UPDATE = "DCCLIP_UPDATE_GOLDEN"
 IMAGE = "registry.example/dcclip:0123456789ab"
-TASKS = ["resolve-recipe", *(step.replace("_", "-") for step in STEPS)]
+STEP_TASKS = [step.replace("_", "-") for step in STEPS]
+LOOKING_UP = ["resolve-recipe", "publish-data"]
+TASKS = [*LOOKING_UP, *STEP_TASKS]
 COMPILE = (
     "import sys; from pipelines.cli import main; "
     "sys.argv[1:] = ['compile', '--output', *sys.argv[1:]]; main()"
@@ -70,16 +73,17 @@ def containers(compiled) -> dict:
     return {name.removeprefix("exec-"): executor["container"] for name, executor in executors.items()}
 
 
-def test_the_dag_is_the_resolver_and_ten_steps(tasks, containers):
+def test_the_dag_is_ten_steps_with_a_resolver_and_a_publisher(tasks, containers):
     assert sorted(tasks) == sorted(TASKS) == sorted(containers)
-    assert len(TASKS) == 11
+    assert len(TASKS) == 12
 
 
 def test_tasks_have_names_for_people(tasks):
     names = {name: task["taskInfo"]["name"] for name, task in tasks.items()}
     assert names.pop("resolve-recipe") == "Resolve the recipe"
+    assert names.pop("publish-data") == "Publish the data"
     numbered = [f"{number} {step.replace('_', ' ').capitalize()}" for number, step in enumerate(STEPS, 1)]
-    assert [names[name] for name in TASKS[1:]] == numbered
+    assert [names[name] for name in STEP_TASKS] == numbered
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -103,11 +107,11 @@ def test_nothing_is_installed_at_run_time(containers, name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_only_the_resolver_is_not_cached(tasks, name):
-    assert tasks[name]["cachingOptions"].get("enableCache", False) is (name != "resolve-recipe")
+def test_only_what_looks_something_up_is_not_cached(tasks, name):
+    assert tasks[name]["cachingOptions"].get("enableCache", False) is (name not in LOOKING_UP)
 
 
-@pytest.mark.parametrize("name", TASKS[1:])
+@pytest.mark.parametrize("name", STEP_TASKS)
 def test_a_step_gets_its_own_config(tasks, name):
     config = tasks[name]["inputs"]["parameters"]["config"]["taskOutputParameter"]
     assert config == {"outputParameterKey": name.replace("-", "_"), "producerTask": "resolve-recipe"}
@@ -180,3 +184,40 @@ def test_the_dag_is_the_golden_one(documents):
         f"the compiled DAG is not the golden one; where the change is wanted, write it anew with {UPDATE}=1 "
         f"python -m pytest {Path(__file__).name}, and look at its diff"
     )
+
+
+def dag_of(name: str) -> dict:
+    """A pipeline's tasks by name."""
+    return PIPELINES[name].pipeline_spec.root.dag.tasks
+
+
+@pytest.mark.parametrize(
+    "name, more",
+    [
+        ("dcclip-full", LOOKING_UP),
+        ("dcclip-data", LOOKING_UP),
+        ("dcclip-train", ["resolve-recipe", "take-data"]),
+    ],
+)
+def test_a_pipeline_has_its_steps(name, more):
+    steps = [step.replace("_", "-") for step in PIPELINE_STEPS[name]]
+    assert sorted(dag_of(name)) == sorted([*steps, *more])
+
+
+def test_the_halves_are_the_tasks_of_the_whole():
+    """A task's inputs say what comes before it: the halves chain the steps as the whole does."""
+    whole, data, train = (dag_of(f"dcclip-{name}") for name in ("full", "data", "train"))
+    for step in STEP_TASKS:
+        half = data if step.replace("-", "_") in DATA_STEPS else train
+        assert sorted(half[step].inputs.artifacts) == sorted(whole[step].inputs.artifacts)
+        ours, theirs = set(half[step].dependent_tasks), set(whole[step].dependent_tasks)
+        assert ours - {"take-data"} == theirs & {*half, "resolve-recipe"}
+
+
+def test_the_data_are_published_before_anything_is_trained(tasks):
+    assert "publish-data" in tasks["distill-student"]["dependentTasks"]
+
+
+def test_every_pipeline_has_the_same_parameters():
+    wanted = [pipeline.component_spec.inputs for pipeline in PIPELINES.values()]
+    assert wanted[0] == wanted[1] == wanted[2]

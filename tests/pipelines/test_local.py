@@ -164,4 +164,4 @@ def test_a_failed_run_shows_the_reason_and_names_the_log(failed):
 def test_a_local_run_leaves_the_pipeline_as_it_was(failed):
     """It is compiled for a cluster from the same object."""
     before, after = json.loads(failed[1][-1])["retries"]
-    assert before == after == 11
+    assert before == after == 12

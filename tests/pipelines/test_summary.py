@@ -6,7 +6,7 @@ import pytest
 
 from infra.store import write_json
 from pipelines.local import LocalRun
-from pipelines.resolve import STEPS
+from pipelines.resolve import DATA_STEPS, STEPS
 from pipelines.summary import exam_table, figures, print_summary, step_table
 
 RESULTS = {
@@ -90,3 +90,25 @@ def test_the_summary_names_what_was_made(run, tmp_path, capsys):
 def test_a_run_that_found_all_done_says_so(tmp_path, capsys):
     print_summary(made_up_run(tmp_path, reused=STEPS), str(tmp_path))
     assert "Nothing to do: all 10 steps were done before" in capsys.readouterr().out
+
+
+DATA_FACTS = {
+    "download_pairs": {
+        "crawl": {"urls": 9.0, "downloaded": 7.0},
+        "known": {"version": 2.0, "new": 3.0, "retried": 1.0, "reused": 4.0, "failed": 1.0, "gone": 0.0},
+    },
+    "embed_pairs": {"reused": {"images": 4.0, "captions": 8.0, "texts": 5.0}},
+    "select_pairs": {"kept": 6.0},
+}
+
+
+def test_a_run_of_the_data_steps_tells_what_is_new(tmp_path, capsys):
+    run = made_up_run(tmp_path, reused=())
+    records = {step: {**run.records[step], "facts": DATA_FACTS.get(step, {})} for step in DATA_STEPS}
+    print_summary(LocalRun(records, run.places, 9.0, run.log), str(tmp_path))
+    printed = capsys.readouterr().out
+    assert "pictures     7 of 9 URLs" in printed
+    assert "new 3, retried 1, reused 4, failed 1, gone 0 (against version 2)" in printed
+    assert "vectors used again: images 4, captions 8, texts 5" in printed
+    assert printed.splitlines()[-3:] == ["figure pictures 7", "figure pairs 6", "figure run_seconds 9.0"]
+    assert "distill_student" not in printed

@@ -51,6 +51,7 @@ def test_tags_tell_where_a_version_comes_from_and_what_it_can_do(steps, config):
         "data": "selection",
         "exam": "colours",
         "parameters": "20000",
+        "start": "scratch",
         "top1_zh": "0.5000",
         "top5_zh": "0.7500",
         "top1_en": "0.2500",

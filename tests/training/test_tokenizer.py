@@ -4,7 +4,7 @@ import pytest
 from toy_training import TEXTS
 from transformers import PreTrainedTokenizerFast
 
-from training.tokenizer import load_tokenizer, sample_texts, tokens_per_text, train_tokenizer
+from training.tokenizer import load_tokenizer, sample_texts, tokens_per_text, train_tokenizer, unknown_share
 
 CHINESE = ["红色的柠檬", "红色", "柠檬", "一只猫在红色的房子里"]
 ENGLISH = ["a red lemon", "Café au lait", "a cat in the red house"]
@@ -124,3 +124,9 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
     options = {"padding": True, "truncation": True}
     assert loaded.get_vocab() == tokenizer.get_vocab()
     assert dict(loaded(texts, **options)) == dict(tokenizer(texts, **options))
+
+
+def test_the_share_of_unknown_tokens_tells_whether_a_vocabulary_fits(tokenizer):
+    assert unknown_share(tokenizer, TEXTS) == 0
+    assert unknown_share(tokenizer, ["龘龘", "a red picture"]) == 2 / 5
+    assert unknown_share(tokenizer, []) == 0
