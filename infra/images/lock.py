@@ -12,7 +12,6 @@ Left out on purpose: other platforms, whose files have other hashes.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -48,7 +47,7 @@ def pip_report(python: Path, wanted: list[str], wheels: Path | None) -> list[dic
     command = [str(python), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
     command += ["--report", "-", "-c", str(CONSTRAINTS), *wanted]
     command += ["--find-links", str(wheels)] if wheels else []
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, "PIP_NO_INPUT": "1"})
+    done = subprocess.run([*command, "--no-input"], check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)["install"]
 
 

@@ -9,6 +9,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     parents = [root_options(), recipe_options()]
     command = commands.add_parser("run", parents=parents, help="run dcclip-full on this machine")
+    text = "each step in a container of the image DCCLIP_IMAGE (infra/images)"
+    command.add_argument("--containers", action="store_true", help=text)
     command.set_defaults(do=run)
 
 
@@ -17,5 +19,6 @@ def run(options: argparse.Namespace) -> None:
     from pipelines.local import run_locally
     from pipelines.summary import print_summary
 
-    finished = run_locally(options.recipe, dict(options.set), options.root, options.s3_endpoint)
+    arguments = (options.recipe, dict(options.set), options.root, options.s3_endpoint)
+    finished = run_locally(*arguments, in_containers=options.containers)
     print_summary(finished, options.root, options.s3_endpoint)
