@@ -10,9 +10,8 @@ KFP 2.17's own way to run a container removes it when it ends and, when it then 
 takes that for success: against podman a failed step counted as done. `run_container` asks first.
 """
 
-import codecs
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,24 @@ def require_image(image: str) -> None:
         ) from None
 
 
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a log that comes in pieces of any size."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
 def run_container(
     client: docker.DockerClient, image: str, command: list[str], volumes: dict[str, Any], **arguments: Any
 ) -> int:
     """Run a command to its end, printing what it prints; returns its exit code."""
     container = client.containers.run(image, command, detach=True, volumes=volumes, **arguments)
     try:
-        for text in codecs.iterdecode(container.logs(stream=True), "utf-8", "replace"):
-            print(text, end="")
+        for line in whole_lines(container.logs(stream=True)):
+            print(line)
         return container.wait()["StatusCode"]
     finally:
         container.remove(force=True)

@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from infra.images.build import IMAGES, Image
 from infra.licences import normal
 
-NEEDED = ("kfp", "psutil", "boto3", "setuptools")
+NEEDED = ("kfp", "psutil", "tqdm", "boto3", "setuptools")
 
 
 def closure(names: tuple[str, ...]) -> set[str]:
