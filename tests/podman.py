@@ -56,7 +56,10 @@ def podman() -> Iterator[dict[str, str]]:
     environment |= {"DOCKER_HOST": f"unix://{folder}/podman.sock"}
     command = ["podman", "system", "service", "--time=0", environment["DOCKER_HOST"]]
     try:
-        with (folder / "log").open("w") as log, subprocess.Popen(command, env=environment, stderr=log) as service:
+        with (
+            (folder / "log").open("w") as log,
+            subprocess.Popen(command, env=environment, stderr=log) as service,
+        ):
             while not (folder / "podman.sock").exists():
                 assert service.poll() is None, (folder / "log").read_text()
                 time.sleep(0.1)
@@ -70,13 +73,23 @@ def podman() -> Iterator[dict[str, str]]:
 def bootstrap_base(environment: dict[str, str]) -> str:
     """Make the base image, a minimal Debian with Python; returns its name with the digest."""
     packages = "python3,python3-pip,python3-venv,ca-certificates"
-    make = ["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", f"--include={packages}", "bookworm", "-"]
+    make = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        "--dpkgopt=force-unsafe-io",
+        f"--include={packages}",
+        "bookworm",
+        "-",
+    ]
     with subprocess.Popen(make, stdout=subprocess.PIPE) as made:
         load = ["podman", "import", "--quiet", "-", BASE]
         subprocess.run(load, stdin=made.stdout, env=environment, check=True, capture_output=True)
     assert made.returncode == 0
     inspect = ["podman", "image", "inspect", "--format", "{{.Digest}}", BASE]
-    digest = subprocess.run(inspect, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    digest = subprocess.run(
+        inspect, env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()
     return f"{BASE}@{digest}"
 
 

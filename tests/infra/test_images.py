@@ -1,4 +1,4 @@
-"""How images are named, staged and built, without an engine; and their entry point, with a stand-in for Java."""
+"""How images are named, staged and built, without an engine; their entry point, with a stand-in for Java."""
 
 import os
 import stat
@@ -116,7 +116,9 @@ def test_an_unknown_image_is_refused(name, capsys):
 
 def test_both_images_are_built_unless_one_is_named():
     assert images.parse([])[0] == ["cpu", "cuda"]
-    assert images.parse(["cuda", "--registry", "registry.example/team"])[1].registry == "registry.example/team"
+    assert (
+        images.parse(["cuda", "--registry", "registry.example/team"])[1].registry == "registry.example/team"
+    )
 
 
 def test_names_have_registry_and_tag(image):
