@@ -54,43 +54,40 @@ def podman() -> Iterator[dict[str, str]]:
     environment = {**os.environ, "CONTAINERS_CONF": f"{folder}/engine.conf"}
     environment |= {"CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf", "TMPDIR": str(folder)}
     environment |= {"DOCKER_HOST": f"unix://{folder}/podman.sock"}
-    command = ["podman", "system", "service", "--time=0", environment["DOCKER_HOST"]]
     try:
-        with (
-            (folder / "log").open("w") as log,
-            subprocess.Popen(command, env=environment, stderr=log) as service,
-        ):
-            while not (folder / "podman.sock").exists():
-                assert service.poll() is None, (folder / "log").read_text()
-                time.sleep(0.1)
+        with serving(folder, environment):
             yield environment
-            service.terminate()
     finally:
         subprocess.run(["podman", "system", "reset", "--force"], env=environment, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def serving(folder: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Docker's API at a socket in the folder."""
+    command = ["podman", "system", "service", "--time=0", environment["DOCKER_HOST"]]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, env=environment, stderr=log) as service:
+        try:
+            while not (folder / "podman.sock").exists():
+                assert service.poll() is None, (folder / "log").read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            service.terminate()
+
+
 def bootstrap_base(environment: dict[str, str]) -> str:
     """Make the base image, a minimal Debian with Python; returns its name with the digest."""
     packages = "python3,python3-pip,python3-venv,ca-certificates"
-    make = [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
-        "--dpkgopt=force-unsafe-io",
-        f"--include={packages}",
-        "bookworm",
-        "-",
-    ]
+    make = ["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io"]
+    make += [f"--include={packages}", "bookworm", "-"]
     with subprocess.Popen(make, stdout=subprocess.PIPE) as made:
         load = ["podman", "import", "--quiet", "-", BASE]
         subprocess.run(load, stdin=made.stdout, env=environment, check=True, capture_output=True)
     assert made.returncode == 0
     inspect = ["podman", "image", "inspect", "--format", "{{.Digest}}", BASE]
-    digest = subprocess.run(
-        inspect, env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    return f"{BASE}@{digest}"
+    digest = subprocess.run(inspect, env=environment, check=True, capture_output=True, text=True).stdout
+    return f"{BASE.partition(':')[0]}@{digest.strip()}"
 
 
 def settings(base: str, folder: Path) -> Settings:

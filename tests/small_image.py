@@ -1,4 +1,4 @@
-"""The smallest image that runs a step: the real Dockerfile with the part of the lock that resolve_recipe needs."""
+"""The smallest image that runs a step: the real Dockerfile, and of the lock what resolve_recipe needs."""
 
 from importlib.metadata import distribution
 from pathlib import Path

@@ -33,27 +33,18 @@ def in_container(image: str, script: str) -> str:
     return done.stdout
 
 
-def test_a_container_runs_as_nobody_in_particular_and_writes_to_tmp_alone(image):
-    script = (
-        "id -u; touch /tmp/a && echo tmp; for f in /opt /etc /usr /opt/dcclip; do touch $f/a || echo no; done"
-    )
-    assert in_container(image, script + " 2> /dev/null").split() == ["65532", "tmp", "no", "no", "no", "no"]
+def test_a_container_runs_without_rights_and_writes_to_tmp_alone(image):
+    script = "id -u; for f in /tmp /opt /etc /opt/dcclip; do touch $f/a 2> /dev/null && echo $f; done; true"
+    assert in_container(image, script).split() == ["65532", "/tmp"]
 
 
 def test_no_compiler_no_pip_and_no_way_to_other_rights_is_left(image):
-    tools = (
-        "for t in gcc cc g++ ld make; do command -v $t; done; find / -xdev -perm /6000 -type f 2> /dev/null"
-    )
-    assert in_container(image, f"{tools}; ls /opt/venv/bin | grep -x pip; true") == ""
+    script = "for tool in gcc cc g++ ld make; do command -v $tool; done; ls /opt/venv/bin | grep -x pip; "
+    assert in_container(image, script + "find / -xdev -perm /6000 -type f 2> /dev/null || true") == ""
 
 
 def test_what_the_build_alone_needed_is_not_in_the_image(image, build_settings):
-    assert (
-        in_container(
-            image, "ls -A /run/secrets /wheels /src 2> /dev/null; cat /etc/pip.conf 2> /dev/null; true"
-        )
-        == ""
-    )
+    assert in_container(image, "cat /run/secrets/* /wheels/* /src/* /etc/pip.conf 2> /dev/null || true") == ""
     history = ["podman", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image]
     said = subprocess.run(history, capture_output=True, text=True, check=True).stdout
     addresses = [line.split("= ")[1] for line in build_settings.pip_conf.read_text().splitlines()[2:]]
@@ -61,8 +52,9 @@ def test_what_the_build_alone_needed_is_not_in_the_image(image, build_settings):
 
 
 def test_a_containers_code_is_this_code(image):
-    script = "python -c 'from infra.code_version import code_version; print(code_version(\"components.filter_pairs\"))'"
-    assert in_container(image, script).strip() == code_version("components.filter_pairs")
+    step = "components.filter_pairs"
+    script = f"from infra.code_version import code_version; print(code_version('{step}'))"
+    assert in_container(image, f'python3 -c "{script}"').strip() == code_version(step)
 
 
 def test_an_image_that_is_there_is_not_built_again(image, build_settings, tmp_path, capfd):

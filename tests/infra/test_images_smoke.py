@@ -77,19 +77,8 @@ def test_the_crawl_reached_every_picture(finished):
 
 
 def test_packages_in_the_image_do_not_contradict_each_other(image):
-    """By the base's pip: the image's own environment has none."""
-    command = ["podman", "run", "--rm", "--pull=never", "--read-only", image, "python3", "-c", CHECK]
+    """The image's own environment has no pip, the base below it has."""
+    check = ["/usr/bin/python3", "-m", "pip", "--python", "/opt/venv/bin/python", "check"]
+    command = ["podman", "run", "--rm", "--pull=never", "--read-only", image, *check]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout.strip()) == (0, "0 broken"), done.stderr
-
-
-CHECK = """
-from importlib.metadata import distributions
-from packaging.requirements import Requirement
-here = {item.metadata["Name"].lower().replace("_", "-").replace(".", "-"): item.version for item in distributions()}
-needs = [Requirement(text) for item in distributions() for text in item.requires or []]
-needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
-broken = [need for need in needs
-          if not need.specifier.contains(here.get(need.name.lower().replace("_", "-").replace(".", "-"), ""), True)]
-print(*broken, len(broken), "broken")
-"""
+    assert done.returncode == 0, done.stdout + done.stderr
