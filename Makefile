@@ -10,7 +10,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation manifests compile lint clean
+.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation manifests compile images locks test-images lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -57,6 +57,15 @@ manifests: $(READY) ## Render what a cluster needs, to dist/manifests/kind.yaml 
 
 compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
 	@$(DCCLIP) compile --output dist/dcclip-full.yaml $(ARGS)
+
+images: ## Build the images of the steps with docker or podman (ARGS: see infra/images/README.md)
+	@$(PYTHON) -m infra.images.build $(ARGS)
+
+locks: $(READY) ## Write the images' locks and the table of licences anew (a minute)
+	@$(VENV)/bin/python -m infra.images.lock $(ARGS)
+
+test-images: $(READY) ## Build the CPU image for real and run the smoke recipe in containers (root, podman; 10 GB)
+	@DCCLIP_TEST_IMAGES=1 $(VENV)/bin/python -m pytest tests/infra/test_images_smoke.py -s $(ARGS)
 
 lint: $(READY) ## Check style and format
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

@@ -28,6 +28,7 @@ from infra import object_store
 from infra.console import MARKED
 from infra.object_store import is_object
 from infra.processes import nothing_left_running
+from pipelines.containers import container_runner
 from pipelines.demo import build_corpus
 from pipelines.full import PIPELINES
 from pipelines.recipes import Recipe
@@ -142,14 +143,21 @@ def run_locally(
     root: str,
     s3_endpoint: str = "",
     pipeline: str = "dcclip-full",
+    *,
+    in_containers: bool = False,
 ) -> LocalRun:
     """Run a pipeline below `root`, a folder or an S3 address, and return what came of it.
+
+    Args:
+        in_containers: each step in a container of its image, and not in a process of this environment.
 
     Raises:
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
         StoreError: object storage is.
     """
     recipe = choose_recipe(recipe_name, overrides)
+    if in_containers and is_object(root):
+        raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
     here = local_folder(root)
     here.mkdir(parents=True, exist_ok=True)
     check_machine(here)
@@ -163,7 +171,11 @@ def run_locally(
         _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
         addresses |= {"s3_endpoint": s3_endpoint}
-        _run_pipeline(pipeline, recipe_name, overrides, addresses, folder)
+        runner = local.SubprocessRunner(use_venv=False)
+        if in_containers:
+            runner = stack.enter_context(container_runner(here, folder / "kfp"))
+        arguments = {"recipe": recipe_name, "overrides": overrides, **addresses}
+        _run_pipeline(pipeline, arguments, folder, runner)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
@@ -198,12 +210,12 @@ def keep_to_this_machine() -> None:
 
 
 def _run_pipeline(
-    name: str, recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path
+    name: str, arguments: dict[str, Any], folder: Path, runner: local.SubprocessRunner | local.DockerRunner
 ) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
     keep_to_this_machine()
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"))
+    local.init(runner, pipeline_root=str(folder / "kfp"))
     # At the keyboard a failure is worth a look at once, not after retries.
     pipeline = copy.deepcopy(PIPELINES[name])
     for task in pipeline.pipeline_spec.root.dag.tasks.values():
@@ -211,7 +223,7 @@ def _run_pipeline(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            pipeline(recipe=recipe_name, overrides=overrides, **addresses)
+            pipeline(**arguments)
         except RuntimeError as error:
             logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
             raise StepError(

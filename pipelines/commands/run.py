@@ -13,6 +13,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--pipeline", choices=names, default=names[0], help="all of it, or one half (default: dcclip-full)"
     )
+    text = "each step in a container of the image DCCLIP_IMAGE (infra/images)"
+    command.add_argument("--containers", action="store_true", help=text)
     command.set_defaults(do=run)
 
 
@@ -22,6 +24,11 @@ def run(options: argparse.Namespace) -> None:
     from pipelines.summary import print_summary
 
     finished = run_locally(
-        options.recipe, dict(options.set), options.root, options.s3_endpoint, options.pipeline
+        options.recipe,
+        dict(options.set),
+        options.root,
+        options.s3_endpoint,
+        options.pipeline,
+        in_containers=options.containers,
     )
     print_summary(finished, options.root, options.s3_endpoint)

@@ -18,6 +18,7 @@ from transformers import pipeline
 
 from infra.store import read_json
 from pipelines.resolve import STEPS
+from tests.planted_secrets import PLANTED, secrets_below, secrets_in
 
 PORT = 18765
 SUMMARY = {
@@ -49,7 +50,10 @@ def command(root: Path, *overrides: str, recipe: str = "smoke") -> list[str]:
 
 def dcclip_run(root: Path, *overrides: str) -> str:
     """What a run prints; a failure shows it."""
-    done = subprocess.run(command(root, *overrides), capture_output=True, text=True, timeout=900)
+    environment = {**os.environ, **PLANTED}
+    done = subprocess.run(
+        command(root, *overrides), env=environment, capture_output=True, text=True, timeout=900
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -78,6 +82,11 @@ def test_all_ten_steps_run_and_figures_are_printed_last(first_run):
     assert set(figures) == SUMMARY
     assert int(figures["num_unseen_concepts"]) == 40
     assert 0 <= float(figures["student_top1_zh"]) <= 1
+
+
+def test_no_secret_of_the_environment_is_in_anything_a_run_writes(first_run):
+    root, printed = first_run
+    assert secrets_below(root) == {} and secrets_in([printed.encode()]) == set()
 
 
 def test_planted_rows_are_dropped_with_reasons(first_run):
