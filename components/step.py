@@ -84,9 +84,7 @@ def run_step(
     with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
         record = read_record(place, endpoint)
         reused = record is not None
-        if reused:
-            say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
-        else:
+        if record is None:
             with contextlib.ExitStack() as stack:
                 paths = {
                     key: stack.enter_context(local_copy(uri, endpoint, name, (only or {}).get(key)))
@@ -97,9 +95,11 @@ def run_step(
                 settings = build(config_class, values)
                 work = functools.partial(function, settings, folder, engines, **paths)
                 # Whoever held the folder until now may have done the work.
-                record = read_record(place, endpoint) or finish(
-                    {**_run(name, work), "values": config["values"]}
-                )
+                record = read_record(place, endpoint)
+                reused = record is not None
+                record = record or finish({**_run(name, work), "values": config["values"]})
+        if reused:
+            say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
     output.uri = place
     output.metadata.update({**record, "reused": reused})
 

@@ -6,6 +6,7 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 import contextlib
 import copy
 import functools
+import itertools
 import json
 import logging
 import os
@@ -136,8 +137,12 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
         server.server_close()
 
 
-def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpoint: str = "") -> LocalRun:
+def run_locally(
+    recipe_name: str, overrides: dict[str, Any], root: str, s3_endpoint: str = "", **engines: str
+) -> LocalRun:
     """Run the pipeline below `root`, a folder or an S3 address, and return what came of it.
+
+    `engines` holds addresses that are not this machine's: `spark_master`, `ray_address`, `mlflow_uri`.
 
     Raises:
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
@@ -147,8 +152,7 @@ def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpo
     here = local_folder(root)
     here.mkdir(parents=True, exist_ok=True)
     check_machine(here)
-    folder = here / "runs" / time.strftime("%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "run.log").open("w"))
@@ -156,10 +160,20 @@ def run_locally(recipe_name: str, overrides: dict[str, Any], root: str, s3_endpo
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
-        addresses |= {"s3_endpoint": s3_endpoint}
+        addresses |= {"s3_endpoint": s3_endpoint, **engines}
         _run_pipeline(recipe_name, overrides, addresses, folder)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder that no other run has, not even one that began in the same second."""
+    for suffix in itertools.chain([""], map("-{}".format, itertools.count(2))):
+        folder = parent / f"{name}{suffix}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("numbers do not end")
 
 
 def _offer_corpus(recipe: Recipe, root: str, s3_endpoint: str, stack: contextlib.ExitStack) -> None:

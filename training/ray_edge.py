@@ -33,12 +33,13 @@ from ray.train.torch import TorchTrainer
 
 @contextlib.contextmanager
 def ray_session(address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """Connect to a cluster (`ray://…`, `host:port`), or start Ray in this process when it is empty.
+    """Connect to a cluster (`ray://…`, `host:port`), or start Ray on this machine when it is empty.
 
     `environment` holds variables for its workers.
     """
     runtime = {"env_vars": environment} if environment else None
-    ray.init(address=address or None, logging_level="warning", runtime_env=runtime)
+    # Without an address Ray would join whatever cluster was last started on this machine.
+    ray.init(address=address or "local", logging_level="warning", runtime_env=runtime)
     try:
         yield
     finally:
