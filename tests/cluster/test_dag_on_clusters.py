@@ -7,6 +7,7 @@ compared. Meanwhile a Spark executor, then the process of a step, then a Ray nod
 
 import contextlib
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.smoke_run import command, steps_run
 from training.job import read_curve
 
 pytestmark = pytest.mark.slow
+EXECUTOR = "kfp.dsl.executor_main"
 BY_ENGINES = (
     "download_pairs",
     "filter_pairs",
@@ -84,8 +86,9 @@ class Run:
 
     def step_process(self, step: str):
         """The process of a step itself, without the engines'."""
+        below = [(each, command_of(each)) for each in family(self.process.pid)]
         (found,) = [
-            each for each in family(self.process.pid) if f"--function_to_execute {step}" in command_of(each)
+            each for each, line in below if re.search(rf"-m {EXECUTOR} .*--function_to_execute {step}", line)
         ]
         return found
 
