@@ -97,19 +97,20 @@ class SparkCluster:
     def executors(self) -> list[psutil.Process]:
         """Executors at work: those that have started Python."""
         below = [process for worker in self.nodes.started[1:] for process in family(worker.pid)[1:]]
-        return [each.parent() for each in below if "pyspark.daemon" in command_of(each) and each.is_running()]
+        daemons = [each for each in below if "pyspark.daemon" in arguments_of(each)]
+        return [each.parent() for each in daemons if each.is_running()]
 
     def logs(self) -> list[Path]:
         """What each executor wrote."""
         return sorted(self.nodes.folder.glob("work-*/app-*/*/stderr"))
 
 
-def command_of(process: psutil.Process) -> str:
+def arguments_of(process: psutil.Process) -> list[str]:
     """Its command line, empty when it has ended."""
     try:
-        return " ".join(process.cmdline())
+        return process.cmdline()
     except psutil.NoSuchProcess:
-        return ""
+        return []
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ compared. Meanwhile a Spark executor, then the process of a step, then a Ray nod
 
 import contextlib
 import os
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -19,12 +18,11 @@ import pytest
 
 from infra.store import read_done
 from tests.cluster import clusters
-from tests.cluster.clusters import RayCluster, SparkCluster, command_of, family, kill, wait_for
+from tests.cluster.clusters import RayCluster, SparkCluster, arguments_of, family, kill, wait_for
 from tests.smoke_run import command, steps_run
 from training.job import read_curve
 
 pytestmark = pytest.mark.slow
-EXECUTOR = "kfp.dsl.executor_main"
 BY_ENGINES = (
     "download_pairs",
     "filter_pairs",
@@ -86,10 +84,8 @@ class Run:
 
     def step_process(self, step: str):
         """The process of a step itself, without the engines'."""
-        below = [(each, command_of(each)) for each in family(self.process.pid)]
-        (found,) = [
-            each for each, line in below if re.search(rf"-m {EXECUTOR} .*--function_to_execute {step}", line)
-        ]
+        wanted = {"kfp.dsl.executor_main", step}
+        (found,) = [each for each in family(self.process.pid) if wanted <= set(arguments_of(each))]
         return found
 
     def end(self) -> int:
