@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from infra.console import say
+from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
 from infra.places import local_copy, local_input, place_name, read_record, working_folder
@@ -27,7 +28,7 @@ class StepError(Exception):
     """A failure whose message tells a person what to do; shown without a traceback."""
 
 
-TOLD = (StepError, StoreError)
+TOLD = (StepError, StoreError, EngineGone)
 
 
 def build(cls: type, values: Any) -> Any:

@@ -11,6 +11,8 @@ from types import MappingProxyType
 import pyspark
 from pyspark.sql import SparkSession
 
+from infra.engines import EngineGone, own_address
+
 QUIET = Path(__file__).with_name("log4j2.properties")
 # Spark's classes as Java maps them into memory, made by `python -m spark_jobs.class_archive`. Java looks past
 # one that another Java or other jars made; one that is not there would cost it its own archive.
@@ -26,6 +28,21 @@ def require_java() -> None:
             "Spark needs Java 17 and there is none: install a JRE (Debian: apt-get install "
             "openjdk-17-jre-headless) or point JAVA_HOME at one"
         )
+
+
+def require_master(master: str) -> None:
+    """Raises EngineGone when no master of a standalone cluster answers; Spark itself tries for a minute.
+
+    An address may name several, `spark://HOST:PORT,HOST:PORT`, of which one leads.
+    """
+    if not master.startswith("spark://"):
+        return
+    *others, last = master.removeprefix("spark://").split(",")
+    for address in others:
+        with contextlib.suppress(EngineGone):
+            own_address("a Spark master", address)
+            return
+    own_address("the Spark master", last)
 
 
 def is_short(paths: Iterable[Path]) -> bool:
@@ -64,6 +81,7 @@ def spark_session(
         archive_to: where Java writes an archive of the classes it used, when it exits.
     """
     require_java()
+    require_master(master)
     if running := SparkSession.getActiveSession():
         yield running
         return

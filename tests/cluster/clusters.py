@@ -6,6 +6,7 @@ Nodes are small: one core, and memory to match. They end with the test, however 
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pyspark
 
 HOST = "127.0.0.1"
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
-MAX_SECONDS = 120
+MAX_SECONDS = 600
 # What the executors of a cluster get, as its administrator writes it; Spark reads the file that is there.
 SPARK_DEFAULTS = """
 spark.executor.memory    512m
@@ -136,14 +137,19 @@ def spark_cluster(folder: Path) -> Iterator[SparkCluster]:
 
 @dataclass
 class RayCluster:
-    """A head and other nodes."""
+    """A head and other nodes, which talk to those alone who know the token."""
 
     address: str
     nodes: Nodes
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a driver needs in its environment."""
+        return {name: self.nodes.environment[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+
     def add_node(self) -> None:
         """One more node, ready when this returns."""
-        log = self.nodes.start(*_ray("--address", self.address))
+        log = self.nodes.start(*_ray(len(self.nodes.started), "--address", self.address))
         _said(log, "Ray runtime started")
 
     def kill_node(self) -> None:
@@ -155,12 +161,12 @@ class RayCluster:
         kill(family(self.nodes.started[0].pid))
 
 
-def _ray(*options: str) -> list[str]:
-    """`ray start` of one node; worker ports are free ones, as two nodes share this machine's."""
+def _ray(number: int, *options: str) -> list[str]:
+    """`ray start` of one node: an address of its own, and free ports, as this machine is all the nodes'."""
     ports = ("--min-worker-port", "0", "--max-worker-port", "0")
     size = ("--num-cpus", "1", "--num-gpus", "0", "--object-store-memory", "200000000")
     ray = str(Path(sys.executable).with_name("ray"))
-    where = ("--node-ip-address", HOST, "--disable-usage-stats")
+    where = ("--node-ip-address", f"127.0.0.{number + 2}", "--disable-usage-stats")
     return [ray, "start", "--block", *where, *size, *ports, *options]
 
 
@@ -169,11 +175,13 @@ def ray_cluster(folder: Path) -> Iterator[RayCluster]:
     """Two nodes of one CPU each."""
     # Sockets have short names, and a folder of its own keeps others' `ray.init()` away from this cluster.
     temporary = tempfile.mkdtemp(prefix="dcclip-ray-", dir="/tmp")
-    nodes = Nodes(folder, os.environ | {"RAY_worker_niceness": "0"})
+    # Said in so many words: a head takes to tokens where it finds one, and others then do not get in.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    nodes = Nodes(folder, os.environ | token | {"RAY_worker_niceness": "0"})
     folder.mkdir(parents=True)
     head = ("--head", "--port", "0", "--temp-dir", temporary, "--include-dashboard", "false")
     try:
-        log = nodes.start(*_ray(*head))
+        log = nodes.start(*_ray(0, *head))
         _said(log, "Ray runtime started")
         cluster = RayCluster(Path(temporary, "ray_current_cluster").read_text().strip(), nodes)
         cluster.add_node()

@@ -153,8 +153,12 @@ def test_a_killed_step_goes_on_from_its_checkpoint_and_a_broken_one_is_left_asid
 
 
 @pytest.mark.slow
-def test_a_cluster_whose_head_dies_ends_the_step_which_goes_on_elsewhere(job, facts, tmp_path, capfd):
-    with ray_cluster(tmp_path / "ray") as cluster:
+def test_a_cluster_whose_head_dies_ends_the_step_which_goes_on_elsewhere(
+    job, facts, tmp_path, capfd, monkeypatch
+):
+    with ray_cluster(tmp_path / "ray") as cluster, monkeypatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
         other, process = start_elsewhere(job, tmp_path / "place", cluster.address)
         cluster.kill_head()
         process.join(timeout=180)
