@@ -47,7 +47,16 @@ def joined(address: str) -> Iterator[str]:
             with _watched(address):
                 yield ip
         finally:
-            node.terminate()
+            _end(node)
+
+
+def _end(node: subprocess.Popen) -> None:
+    """Ask it to leave the cluster; without a head it may not know how."""
+    node.terminate()
+    try:
+        node.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        node.kill()
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ class Run:
         self.store = root / "store"
         self.process = subprocess.Popen(
             [*command(root), *options],
-            env=os.environ | spark.environment,
+            env=os.environ | spark.environment | ray.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -112,8 +112,13 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(first_run, tmp_path_factory) -> Iterator[Story]:
-    root, _ = first_run
-    folder = tmp_path_factory.mktemp("clusters")
+    with lived_through(first_run[0], tmp_path_factory.mktemp("clusters")) as story:
+        yield story
+
+
+@contextlib.contextmanager
+def lived_through(root: Path, folder: Path) -> Iterator[Story]:
+    """Two runs on clusters below `folder`, over the finished run at `root`."""
     (folder / "local").mkdir()
     with (
         undone(root, folder / "local"),
