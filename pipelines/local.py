@@ -60,6 +60,7 @@ class Console:
     def __init__(self, terminal: TextIO, log: TextIO):
         self.terminal, self.log = terminal, log
         self.line = ""
+        self.shown = ("", "")
 
     def write(self, text: str) -> int:
         """Take text in any pieces, and show whole lines that are marked."""
@@ -67,7 +68,8 @@ class Console:
         *lines, self.line = (self.line + text).split("\n")
         for line in lines:
             if found := MARKED.search(ANSI.sub("", line)):
-                self.show(*found.groups())
+                self.shown = found.groups()
+                self.show(*self.shown)
         return len(text)
 
     def show(self, step: str, text: str) -> None:
@@ -80,6 +82,13 @@ class Console:
         """Both files."""
         self.log.flush()
         self.terminal.flush()
+
+    def reason(self) -> str:
+        """Where the reason of a failure is; a step that was killed has said none."""
+        step, text = self.shown
+        if text.startswith("failed:"):
+            return "the reason is above"
+        return f"{step or 'it'} ended without a word: it was killed, most often for its memory"
 
     def isatty(self) -> bool:
         """No: colours and cursors would end in the log."""
@@ -156,12 +165,12 @@ def run_locally(
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "run.log").open("w"))
-        stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
+        console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
-        _run_pipeline(recipe_name, overrides, addresses, folder)
+        _run_pipeline(recipe_name, overrides, addresses, folder, console)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
@@ -206,7 +215,7 @@ def keep_to_this_machine() -> None:
 
 
 def _run_pipeline(
-    recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path
+    recipe_name: str, overrides: dict[str, Any], addresses: dict[str, str], folder: Path, console: Console
 ) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
@@ -223,7 +232,7 @@ def _run_pipeline(
         except RuntimeError as error:
             logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
             raise StepError(
-                f"the run stopped; the reason is above, the whole log in {folder / 'run.log'}. "
+                f"the run stopped; {console.reason()}, the whole log in {folder / 'run.log'}. "
                 "Finished steps stay finished: run again to go on"
             ) from None
 
