@@ -15,6 +15,7 @@ from toy_training import TINY, WIDTH, tiny_student
 
 from components.step import failing_clearly
 from tests.cluster.clusters import ray_cluster
+from training import ray_node
 from training.job import TrainingJob, read_curve
 from training.run import train_student
 from training.settings import Phase
@@ -90,7 +91,8 @@ def test_a_second_call_resumes_and_ends_as_the_first_did(job, facts):
 
 
 def train_alone(job: TrainingJob, ray_address: str = "") -> None:
-    """What the process does that is killed, or whose worker is."""
+    """What the process does that is killed, or whose worker or cluster is."""
+    ray_node.GONE_SECONDS = 4.0
     with failing_clearly(job.step):
         train_student(job, ray_address, num_workers=2, use_gpu=False)
 
