@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from infra.console import say
+from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
 from infra.places import local_copy, local_input, place_name, read_record, working_folder
@@ -27,7 +28,7 @@ class StepError(Exception):
     """A failure whose message tells a person what to do; shown without a traceback."""
 
 
-TOLD = (StepError, StoreError)
+TOLD = (StepError, StoreError, EngineGone)
 
 
 def build(cls: type, values: Any) -> Any:
@@ -84,9 +85,7 @@ def run_step(
     with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
         record = read_record(place, endpoint)
         reused = record is not None
-        if reused:
-            say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
-        else:
+        if record is None:
             with contextlib.ExitStack() as stack:
                 paths = {
                     key: stack.enter_context(local_copy(uri, endpoint, name, (only or {}).get(key)))
@@ -97,9 +96,11 @@ def run_step(
                 settings = build(config_class, values)
                 work = functools.partial(function, settings, folder, engines, **paths)
                 # Whoever held the folder until now may have done the work.
-                record = read_record(place, endpoint) or finish(
-                    {**_run(name, work), "values": config["values"]}
-                )
+                record = read_record(place, endpoint)
+                reused = record is not None
+                record = record or finish({**_run(name, work), "values": config["values"]})
+        if reused:
+            say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
     output.uri = place
     output.metadata.update({**record, "reused": reused})
 

@@ -36,6 +36,10 @@ ADVICE = {
     "404": "not found: check the bucket, the path and the endpoint",
     "ExpiredToken": "the credentials have expired: get new ones",
     "RequestTimeTooSkewed": "this machine's clock is wrong: set it",
+    "QuotaExceeded": "the bucket's quota is used up: raise it or remove what is not needed, then run again",
+    "XMinioStorageFull": "the server's disks are full: make room there, then run again",
+    "SlowDown": "the server asks for fewer requests, after 5 tries: run again when it has less to do",
+    "ServiceUnavailable": "the server is overloaded or away, after 5 tries: run again when it is well",
     "NotImplemented": "the server lacks an S3 function that dcclip needs (infra/README.md lists them)",
 }
 

@@ -27,6 +27,7 @@ from pathlib import Path, PurePosixPath
 from infra import object_store
 from infra.console import say
 from infra.object_store import Item, StoreError, is_object
+from infra.place_lock import alone_at
 from infra.scratch import PARTIAL, folder_bytes, held, make_room, scratch_folder
 from infra.store import DONE, read_done, write_json
 
@@ -138,7 +139,8 @@ def working_folder(place: str, endpoint: str, step: str) -> Iterator[tuple[Path,
     if not is_object(place):
         folder = Path(place)
         folder.mkdir(parents=True, exist_ok=True)
-        yield folder, lambda record: write_json(folder / DONE, record) or record
+        with alone_at(folder, step):
+            yield folder, lambda record: write_json(folder / DONE, record) or record
         return
     folder = _copy_folder(place, endpoint)
     with held(folder, alone=True):

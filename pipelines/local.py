@@ -6,6 +6,7 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 import contextlib
 import copy
 import functools
+import itertools
 import json
 import logging
 import os
@@ -60,6 +61,7 @@ class Console:
     def __init__(self, terminal: TextIO, log: TextIO):
         self.terminal, self.log = terminal, log
         self.line = ""
+        self.shown = ("", "")
 
     def write(self, text: str) -> int:
         """Take text in any pieces, and show whole lines that are marked."""
@@ -67,7 +69,8 @@ class Console:
         *lines, self.line = (self.line + text).split("\n")
         for line in lines:
             if found := MARKED.search(ANSI.sub("", line)):
-                self.show(*found.groups())
+                self.shown = found.groups()
+                self.show(*self.shown)
         return len(text)
 
     def show(self, step: str, text: str) -> None:
@@ -80,6 +83,13 @@ class Console:
         """Both files."""
         self.log.flush()
         self.terminal.flush()
+
+    def reason(self) -> str:
+        """Where the reason of a failure is; a step that was killed has said none."""
+        step, text = self.shown
+        if text.startswith("failed:"):
+            return "the reason is above"
+        return f"{step or 'it'} ended without a word: it was killed, most often for its memory"
 
     def isatty(self) -> bool:
         """No: colours and cursors would end in the log."""
@@ -145,11 +155,13 @@ def run_locally(
     pipeline: str = "dcclip-full",
     *,
     in_containers: bool = False,
+    **engines: str,
 ) -> LocalRun:
     """Run a pipeline below `root`, a folder or an S3 address, and return what came of it.
 
     Args:
         in_containers: each step in a container of its image, and not in a process of this environment.
+        engines: addresses that are not this machine's: `spark_master`, `ray_address`, `mlflow_uri`.
 
     Raises:
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
@@ -161,23 +173,40 @@ def run_locally(
     here = local_folder(root)
     here.mkdir(parents=True, exist_ok=True)
     check_machine(here)
-    folder = here / "runs" / time.strftime("%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((folder / "run.log").open("w"))
-        stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
+        console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
-        addresses |= {"s3_endpoint": s3_endpoint}
-        runner = local.SubprocessRunner(use_venv=False)
-        if in_containers:
-            runner = stack.enter_context(container_runner(here, folder / "kfp"))
+        addresses |= {"s3_endpoint": s3_endpoint, **engines}
+        runner = _open_runner(in_containers, here, folder / "kfp", stack)
+        local.init(runner, pipeline_root=str(folder / "kfp"))
         arguments = {"recipe": recipe_name, "overrides": overrides, **addresses}
-        _run_pipeline(pipeline, arguments, folder, runner)
+        _run_pipeline(pipeline, arguments, folder, console)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
+
+
+def _open_runner(
+    in_containers: bool, here: Path, outputs: Path, stack: contextlib.ExitStack
+) -> local.SubprocessRunner | local.DockerRunner:
+    """How KFP's local runner starts a step, as long as the stack is open."""
+    if in_containers:
+        return stack.enter_context(container_runner(here, outputs))
+    return local.SubprocessRunner(use_venv=False)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder that no other run has, not even one that began in the same second."""
+    for suffix in itertools.chain([""], map("-{}".format, itertools.count(2))):
+        folder = parent / f"{name}{suffix}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError("numbers do not end")
 
 
 def _offer_corpus(recipe: Recipe, root: str, s3_endpoint: str, stack: contextlib.ExitStack) -> None:
@@ -209,13 +238,10 @@ def keep_to_this_machine() -> None:
     os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1"]))
 
 
-def _run_pipeline(
-    name: str, arguments: dict[str, Any], folder: Path, runner: local.SubprocessRunner | local.DockerRunner
-) -> None:
+def _run_pipeline(name: str, arguments: dict[str, Any], folder: Path, console: Console) -> None:
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
     keep_to_this_machine()
-    local.init(runner, pipeline_root=str(folder / "kfp"))
     # At the keyboard a failure is worth a look at once, not after retries.
     pipeline = copy.deepcopy(PIPELINES[name])
     for task in pipeline.pipeline_spec.root.dag.tasks.values():
@@ -227,7 +253,7 @@ def _run_pipeline(
         except RuntimeError as error:
             logging.getLogger(__name__).debug("pipeline failed", exc_info=error)
             raise StepError(
-                f"the run stopped; the reason is above, the whole log in {folder / 'run.log'}. "
+                f"the run stopped; {console.reason()}, the whole log in {folder / 'run.log'}. "
                 "Finished steps stay finished: run again to go on"
             ) from None
 

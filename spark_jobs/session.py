@@ -11,6 +11,7 @@ from types import MappingProxyType
 import pyspark
 from pyspark.sql import SparkSession
 
+from infra.engines import EngineGone, own_address
 from spark_jobs.kubernetes import kubernetes_settings
 
 QUIET = Path(__file__).with_name("log4j2.properties")
@@ -28,6 +29,21 @@ def require_java() -> None:
             "Spark needs Java 17 and there is none: install a JRE (Debian: apt-get install "
             "openjdk-17-jre-headless) or point JAVA_HOME at one"
         )
+
+
+def require_master(master: str) -> None:
+    """Raises EngineGone when no master of a standalone cluster answers; Spark itself tries for a minute.
+
+    An address may name several, `spark://HOST:PORT,HOST:PORT`, of which one leads.
+    """
+    if not master.startswith("spark://"):
+        return
+    *others, last = master.removeprefix("spark://").split(",")
+    for address in others:
+        with contextlib.suppress(EngineGone):
+            own_address("a Spark master", address)
+            return
+    own_address("the Spark master", last)
 
 
 def is_short(paths: Iterable[Path]) -> bool:
@@ -66,6 +82,7 @@ def spark_session(
         archive_to: where Java writes an archive of the classes it used, when it exits.
     """
     require_java()
+    require_master(master)
     if running := SparkSession.getActiveSession():
         yield running
         return

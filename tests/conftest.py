@@ -1,4 +1,4 @@
-"""What tests of several packages share: one Spark session, a folder served on loopback, an S3 server."""
+"""What tests of several packages share: a Spark session, a served folder, an S3 server, a finished run."""
 
 import contextlib
 import importlib.util
@@ -28,6 +28,15 @@ def served() -> Iterator[Callable[[Path], str]]:
 
     with contextlib.ExitStack() as stack:
         yield lambda folder: f"http://127.0.0.1:{stack.enter_context(serve_folder(folder, 0))}"
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory) -> tuple[Path, str]:
+    """(root, what it printed) of one run of the smoke recipe from nothing, by this machine's engines."""
+    from tests.smoke_run import dcclip_run
+
+    root = tmp_path_factory.mktemp("smoke")
+    return root, dcclip_run(root)
 
 
 S3_SERVER = Path(__file__).with_name("s3_server.py")

@@ -21,6 +21,8 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_COLOR_PREFIX", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+# A driver that does not reach the head ends without a word; we say it before that (training/ray_node.py).
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "120")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
@@ -30,19 +32,27 @@ import torch
 from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from training.ray_node import joined
+
 
 @contextlib.contextmanager
 def ray_session(address: str, environment: dict[str, str] | None = None) -> Iterator[None]:
-    """Connect to a cluster (`ray://…`, `host:port`), or start Ray in this process when it is empty.
+    """Work on the cluster whose head is at `address` (HOST:PORT), or start Ray here when that is empty.
 
     `environment` holds variables for its workers.
+
+    Raises:
+        EngineGone: the head does not answer, or stops to (training/ray_node.py).
     """
     runtime = {"env_vars": environment} if environment else None
-    ray.init(address=address or None, logging_level="warning", runtime_env=runtime)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with joined(address) if address else contextlib.nullcontext() as ip:
+        # Without an address Ray would take whatever cluster was last started on this machine.
+        where = {"address": address, "_node_ip_address": ip} if address else {"address": "local"}
+        ray.init(logging_level="warning", runtime_env=runtime, **where)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def num_devices(use_gpu: bool) -> int:

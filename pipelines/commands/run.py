@@ -1,4 +1,4 @@
-"""`dcclip run`: a pipeline on this machine."""
+"""`dcclip run`: a pipeline from this machine, by its own engines or by clusters."""
 
 import argparse
 
@@ -15,6 +15,18 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     text = "each step in a container of the image DCCLIP_IMAGE (infra/images)"
     command.add_argument("--containers", action="store_true", help=text)
+    command.add_argument(
+        "--spark-master",
+        default="local[*]",
+        metavar="URL",
+        help="a Spark cluster, spark://HOST:PORT (default: this machine)",
+    )
+    command.add_argument(
+        "--ray-address", default="", metavar="HOST:PORT", help="a Ray cluster (default: this machine)"
+    )
+    command.add_argument(
+        "--mlflow-uri", default="", metavar="URI", help="the registry (default: ROOT/mlflow.db)"
+    )
     command.set_defaults(do=run)
 
 
@@ -23,6 +35,8 @@ def run(options: argparse.Namespace) -> None:
     from pipelines.local import run_locally
     from pipelines.summary import print_summary
 
+    names = ("spark_master", "ray_address", "mlflow_uri")
+    given = {name: address for name in names if (address := getattr(options, name))}
     finished = run_locally(
         options.recipe,
         dict(options.set),
@@ -30,5 +44,6 @@ def run(options: argparse.Namespace) -> None:
         options.s3_endpoint,
         options.pipeline,
         in_containers=options.containers,
+        **given,
     )
     print_summary(finished, options.root, options.s3_endpoint)

@@ -18,9 +18,9 @@ from transformers import pipeline
 
 from infra.store import read_json
 from pipelines.resolve import STEPS
-from tests.planted_secrets import PLANTED, secrets_below, secrets_in
+from tests.planted_secrets import secrets_below, secrets_in
+from tests.smoke_run import command, dcclip_run, steps_run
 
-PORT = 18765
 SUMMARY = {
     "teacher_top1_en",
     "teacher_top1_zh",
@@ -32,42 +32,6 @@ SUMMARY = {
     "run_seconds",
     "peak_memory_megabytes",
 }
-
-
-def command(root: Path, *overrides: str, recipe: str = "smoke") -> list[str]:
-    """`dcclip run` as a person types it."""
-    options = [part for item in (f"corpus.port={PORT}", *overrides) for part in ("--set", item)]
-    return [
-        str(Path(sys.executable).with_name("dcclip")),
-        "run",
-        "--root",
-        str(root),
-        "--recipe",
-        recipe,
-        *options,
-    ]
-
-
-def dcclip_run(root: Path, *overrides: str) -> str:
-    """What a run prints; a failure shows it."""
-    environment = {**os.environ, **PLANTED}
-    done = subprocess.run(
-        command(root, *overrides), env=environment, capture_output=True, text=True, timeout=900
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def steps_run(printed: str) -> list[str]:
-    """The steps that worked, in order; those found done are left out."""
-    return [step for step in STEPS if re.search(rf"{step} +starts", printed)]
-
-
-@pytest.fixture(scope="module")
-def first_run(tmp_path_factory) -> tuple[Path, str]:
-    """(root, what it printed) of one run from nothing."""
-    root = tmp_path_factory.mktemp("smoke")
-    return root, dcclip_run(root)
 
 
 def place_of(printed: str, name: str) -> Path:

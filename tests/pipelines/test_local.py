@@ -57,6 +57,13 @@ def test_a_line_may_come_in_pieces(console):
     assert "kept 3" in console.terminal.getvalue()
 
 
+def test_a_step_that_said_nothing_was_killed(console):
+    console.write("[embed_pairs] starts\n")
+    assert console.reason() == ("embed_pairs ended without a word: it was killed, most often for its memory")
+    console.write("[embed_pairs] failed: the disk is full\n")
+    assert console.reason() == "the reason is above"
+
+
 def test_a_console_is_no_terminal(console):
     assert not console.isatty()
     console.flush()

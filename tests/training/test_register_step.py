@@ -1,17 +1,25 @@
-"""register_student, the step: tags, the report of the run, and a registry that does not answer."""
+"""register_student, the step: tags, the report of the run, and a registry that is away or dies."""
 
+import contextlib
 import shutil
 import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow import MlflowClient
 from toy_report import RESULTS as FULL_RESULTS
 from toy_report import Page, write_results
 
 from components.register_student import RegisterStudent, make_candidate, register
 from components.step import StepError
 from infra.store import write_json
+from tests.cluster.clusters import family, kill, wait_for
+from tests.cluster.refusing_proxy import Refusal, refusing_proxy
 
 MARKS = {"zh": {"top1": 0.5, "top5": 0.75}, "en": {"top1": 0.25, "top5": 0.5}}
 RESULTS = {"models": {"student": MARKS}, "student": {"parameters": 20_000, "megabytes": 0.1}}
@@ -130,3 +138,73 @@ def test_a_registry_that_does_not_answer_fails_the_step_in_time(
     assert str(steps["onnx"]) in str(caught.value)
     assert (steps["onnx"] / "student" / "model.safetensors").exists()
     assert "Not decided yet" in report_of(place / "report.html")
+
+
+def test_a_registry_that_is_not_there_fails_the_step_in_one_line(steps, config, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    engines = {"mlflow_uri": f"http://127.0.0.1:{free_port()}", "mlflow_artifacts": ""}
+    with pytest.raises(StepError, match=r"^the registry http://.*not lost.*run again.*$"):
+        register(config, tmp_path, engines, **steps)
+
+
+def free_port() -> int:
+    """One where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    """The address of a real tracking server."""
+    folder, port = tmp_path_factory.mktemp("mlflow"), str(free_port())
+    stores = ("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder))
+    address = ("--host", "127.0.0.1", "--port", port, "--workers", "1")
+    with (folder / "log").open("w") as log:
+        command = [sys.executable, "-m", "mlflow", "server", *stores, *address]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: is_well(url), "the tracking server")
+        yield url
+    finally:
+        kill(family(process.pid))
+        process.wait()
+
+
+def is_well(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return urllib.request.urlopen(f"{url}/health").status == 200
+    return False
+
+
+def dying_at(request: str) -> Callable[[str, str], Refusal | None]:
+    """From this request on, no answer."""
+    asked = []
+
+    def refuse(method: str, path: str) -> Refusal | None:
+        asked.extend([path] if request in path else [])
+        return Refusal(0) if asked else None
+
+    return refuse
+
+
+@pytest.mark.slow
+def test_a_registry_that_dies_half_way_gets_the_rest_when_it_is_back(
+    steps, config, server, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    named = RegisterStudent(config.exam, config.content, model=tmp_path.name)
+    with refusing_proxy(server) as gate:
+        engines = {"mlflow_uri": gate.url, "mlflow_artifacts": ""}
+        gate.refuse = dying_at("model-versions/create")
+        with pytest.raises(StepError, match="The student is not lost.*run again once the registry answers"):
+            register(named, tmp_path, engines, **steps)
+        assert not (tmp_path / "registered.json").exists()
+        gate.refuse = lambda method, path: None
+        done = register(named, tmp_path, engines, **steps)
+    assert (done["version"], done["alias"]) == (1, "champion")
+    client = MlflowClient(server)
+    (version,) = client.search_model_versions(f"name='{named.model}'")
+    (run,) = client.search_runs([client.get_experiment_by_name(named.model).experiment_id])
+    assert version.run_id == run.info.run_id

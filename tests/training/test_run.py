@@ -13,6 +13,9 @@ import pytest
 import torch
 from toy_training import TINY, WIDTH, tiny_student
 
+from components.step import failing_clearly
+from tests.cluster.clusters import ray_cluster
+from training import ray_node
 from training.job import TrainingJob, read_curve
 from training.run import train_student
 from training.settings import Phase
@@ -87,16 +90,20 @@ def test_a_second_call_resumes_and_ends_as_the_first_did(job, facts):
     assert [name for name, tensor in before.items() if not tensor.equal(after[name])] == []
 
 
-def train_alone(job: TrainingJob) -> None:
-    """What the process does that is killed, or whose worker is."""
-    train_student(job, ray_address="", num_workers=2, use_gpu=False)
+def train_alone(job: TrainingJob, ray_address: str = "") -> None:
+    """What the process does that is killed, or whose worker or cluster is."""
+    ray_node.GONE_SECONDS = 4.0
+    with failing_clearly(job.step):
+        train_student(job, ray_address, num_workers=2, use_gpu=False)
 
 
-def start_elsewhere(job: TrainingJob, place) -> tuple[TrainingJob, multiprocessing.Process]:
+def start_elsewhere(
+    job: TrainingJob, place, ray_address: str = ""
+) -> tuple[TrainingJob, multiprocessing.Process]:
     """The same job at another place, under way in a process of its own, with a checkpoint behind it."""
     place.mkdir()
     other = replace(job, place=place)
-    process = multiprocessing.get_context("spawn").Process(target=train_alone, args=(other,))
+    process = multiprocessing.get_context("spawn").Process(target=train_alone, args=(other, ray_address))
     process.start()
     while process.is_alive() and len(known_checkpoints(other)) < 2:
         time.sleep(0.02)
@@ -145,3 +152,20 @@ def test_a_killed_step_goes_on_from_its_checkpoint_and_a_broken_one_is_left_asid
     train_alone(other)
     assert same_weights(job, other)
     assert "not whole and left aside: checkpoint_" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_head_dies_ends_the_step_which_goes_on_elsewhere(
+    job, facts, tmp_path, capfd, monkeypatch
+):
+    with ray_cluster(tmp_path / "ray") as cluster, monkeypatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        other, process = start_elsewhere(job, tmp_path / "place", cluster.address)
+        cluster.kill_head()
+        process.join(timeout=180)
+        assert process.exitcode == 1
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last.startswith("[distill_student] failed: the Ray cluster")
+    train_alone(other)
+    assert same_weights(job, other)
