@@ -103,7 +103,7 @@ def test_the_report_tells_the_decision_and_is_kept_with_the_run(steps, config, p
     done = register(config, place, engines, **steps)
     assert (done["version"], done["alias"]) == (1, "champion")
     text = report_of(place / "report.html")
-    assert "Version 1 of dcclip is champion : the first version. There was no champion to compare" in text
+    assert "Version 1 of dcclip is champion : the first version. No comparison with another version" in text
     tags = make_candidate(config, steps).tags
     assert f"Recipe {tags['recipe']}" in text
     run = mlflow.MlflowClient().get_model_version("dcclip", "1").run_id

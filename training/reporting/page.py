@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from training.evidence import DropSheet, Example
+from training.evidence import Example
 from training.reporting import cost, curves
 from training.reporting.content import ReportContent
 from training.reporting.funnel import draw_funnel
@@ -86,11 +86,7 @@ def within_budget(content: ReportContent, max_chars: int = MAX_PICTURE_CHARS) ->
         },
         examples=[replace(example, image=kept(example.image)) for example in content.examples],
         drops=[
-            DropSheet(
-                sheet.step,
-                sheet.reason,
-                [replace(sample, picture=kept(sample.picture)) for sample in sheet.samples],
-            )
+            replace(sheet, samples=[replace(row, picture=kept(row.picture)) for row in sheet.samples])
             for sheet in content.drops
         ],
     )
