@@ -327,6 +327,7 @@ def test_a_connection_that_breaks_may_have_made_a_run(backend, endpoint, dcclip)
     assert backend.asked.count("run_service_create_run") == 1
 
 
+@pytest.mark.filterwarnings("ignore:This client only works")
 def test_what_the_stock_client_uploaded_is_found(backend, endpoint, dcclip, package, tmp_path):
     file = tmp_path / "dcclip-full.yaml"
     file.write_text(package.text)
@@ -338,7 +339,7 @@ def test_what_the_stock_client_uploaded_is_found(backend, endpoint, dcclip, pack
     assert len(backend.pipelines) == 1
     assert [item["name"] for item in backend.versions.values()] == [package.name, package.version]
     (run_id,) = backend.runs
-    assert client.wait_for_run_completion(run_id, timeout=60, sleep_duration=0).state == "SUCCEEDED"
+    assert client.wait_for_run_completion(run_id, timeout=3_600, sleep_duration=0).state == "SUCCEEDED"
 
 
 def test_watch_tells_each_step_until_the_end(backend, endpoint, dcclip, package):
