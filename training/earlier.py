@@ -6,6 +6,7 @@ same name: a data set that grows keeps both (components.take_over). A shard of w
 is linked whole.
 """
 
+import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -132,7 +133,7 @@ def stored_texts(folder: Path | None, name: str) -> dict[str, bytes]:
     if folder is None:
         return {}
     *start, _, number = name.split("-")
-    paths = (folder / "texts").glob(f"{'-'.join(start)}-*-{number}.parquet")
+    paths = (folder / "texts").glob(f"{glob.escape('-'.join(start))}-*-{number}.parquet")
     return dict(_text_rows(paths))
 
 
