@@ -58,6 +58,13 @@ class Run:
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout))
         self.reader.start()
 
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_) -> None:
+        kill(family(self.process.pid))
+        self.reader.join()
+
     @property
     def printed(self) -> str:
         return "".join(self.lines)
@@ -84,9 +91,7 @@ class Run:
         return found
 
     def end(self) -> int:
-        code = self.process.wait(timeout=600)
-        self.reader.join()
-        return code
+        return self.process.wait(timeout=600)
 
 
 @dataclass(frozen=True)
@@ -120,13 +125,13 @@ def lived_through(root: Path, folder: Path) -> Iterator[Story]:
         clusters.spark_cluster(folder / "spark") as spark,
         clusters.ray_cluster(folder / "ray") as ray,
     ):
-        first = Run(root, spark, ray)
-        lose_an_executor(first, spark)
-        lose_the_step(first)
-        assert first.end() != 0
-        second = Run(root, spark, ray)
-        lose_a_node(second, ray)
-        assert second.end() == 0, second.printed
+        with Run(root, spark, ray) as first:
+            lose_an_executor(first, spark)
+            lose_the_step(first)
+            assert first.end() != 0
+        with Run(root, spark, ray) as second:
+            lose_a_node(second, ray)
+            assert second.end() == 0, second.printed
         yield Story(root, folder / "local", first.printed, second.printed, spark.logs())
 
 
@@ -145,6 +150,8 @@ def lose_the_step(run: Run) -> None:
 
 def lose_a_node(run: Run, ray: RayCluster) -> None:
     """While it trains; another takes its place."""
+    for step in ("embed_pairs", "select_pairs", "distill_student"):
+        run.wait_for_step(step)
     run.wait_for_file("distill_student/*/curve.jsonl")
     ray.kill_node()
     ray.add_node()
