@@ -42,7 +42,7 @@ bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, cr
 bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 9 minutes)
 	@for name in teacher open_clip workers growth; do $(KEEP_MEMORY) $(VENV)/bin/python -m tests.benchmarks.bench_training_$$name || exit 1; done
 
-bench-exam: $(READY) ## Measure the exam against the bare tower, and what students cost beside others (8 minutes)
+bench-exam: $(READY) ## Measure the exam against the bare tower, and what students cost beside others (20 minutes)
 	@for name in exam cost; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
 
 bench-export: $(READY) ## Measure int8 against float32: bytes, speed, accuracy of the student below ROOT (2 minutes)
