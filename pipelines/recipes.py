@@ -82,6 +82,7 @@ BOTH_TOWERS = Phase(
     augment=0.04,
 )
 
+CAPTIONS = "captions: Unicode CLDR (Unicode licence); pictures: Twemoji (CC-BY 4.0)"
 # The names of emoji are short, and the pictures small, of few colours and on white.
 SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
 SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
@@ -96,7 +97,7 @@ def demo() -> Recipe:
     return Recipe(
         corpus=DemoCorpus(),
         download_pairs=DownloadPairs(
-            lists=(UrlList("corpus/pairs.zh.csv", "zh"), UrlList("corpus/pairs.en.csv", "en")),
+            lists=tuple(UrlList(f"corpus/pairs.{lang}.csv", lang, licence=CAPTIONS) for lang in ("zh", "en")),
             encode_format="png",
             encode_quality=1,
             pairs_per_shard=500,

@@ -63,7 +63,7 @@ def test_the_context_holds_the_code_and_nothing_else_of_the_project(image, tmp_p
     project = tmp_path / "context" / "project"
     files = {path.relative_to(project) for path in project.rglob("*") if path.is_file()}
     assert {path.parts[0] for path in files} == {*PACKAGES, "pyproject.toml", "README.md"}
-    assert Path("training/report.html") in files and Path("spark_jobs/log4j2.properties") in files
+    assert Path("training/reporting/page.html") in files and Path("spark_jobs/log4j2.properties") in files
     assert not [path for path in files if path.suffix in (".pyc", ".md") and path.parent != Path()]
     assert (project / "README.md").read_text() == ""
     assert (tmp_path / "context" / "requirements.lock").read_text() == image.lock.read_text()
