@@ -35,10 +35,13 @@ def _names_imported(tree: ast.AST) -> set[str]:
 
 
 def _files_named(tree: ast.AST, folder: Path) -> set[Path]:
-    """Files beside a module that it names in a string: templates, settings, code that others run."""
+    """Files beside a module that it names in a string: templates, settings, code that others run.
+
+    What people read (`.md`) is none of it: a README may be named because a step writes one.
+    """
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value}
     names = {text for text in texts if isinstance(text, str) and re.fullmatch(r"\w+\.\w+", text)}
-    return {folder / name for name in names if (folder / name).is_file()}
+    return {folder / name for name in names if (folder / name).is_file() and not name.endswith(".md")}
 
 
 @cache

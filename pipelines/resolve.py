@@ -4,6 +4,7 @@ import dataclasses
 import glob
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,14 @@ def engine_addresses(
     """Where the engines are; an empty MLflow address means a database below the storage root.
 
     Raises:
-        StepError: the root is in object storage, where no database can be.
+        StepError: the root is in object storage, where no database can be, or an address holds a password.
     """
+    for name, address in (("mlflow_uri", mlflow_uri), ("s3_endpoint", s3_endpoint)):
+        if re.search(r"//[^/@]*:[^/@]+@", address):
+            raise StepError(
+                f"{name} holds a password, which every step's record would repeat: give it in the environment "
+                "as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or AWS_SECRET_ACCESS_KEY"
+            )
     if is_object(root) and not mlflow_uri:
         raise StepError(
             f"the storage root {root} cannot hold the registry's database: give mlflow_uri=http://SERVER:PORT"

@@ -65,7 +65,8 @@ TINY = {
     "jobs/__init__.py": "",
     "jobs/rules.py": "from jobs.words import WORDS\n",
     "jobs/words.py": "WORDS = ('cat',)\n",
-    "jobs/page.py": "TEMPLATE = 'page.html'\nSERVED = 'served.py'\n",
+    "jobs/page.py": "TEMPLATE = 'page.html'\nSERVED = 'served.py'\nWRITTEN = 'README.md'\n",
+    "jobs/README.md": "what people read\n",
     "jobs/page.html": "<p>{{ text }}</p>\n",
     "jobs/served.py": "import jobs.words\n",
     "jobs/alone.py": "import steps.report\n",
@@ -99,6 +100,7 @@ def versions() -> dict[str, str]:
         ("jobs/words.py", {"steps.filter", "steps.report", "jobs.alone"}),
         ("jobs/page.html", {"steps.report", "jobs.alone"}),
         ("jobs/served.py", {"steps.report", "jobs.alone"}),
+        ("jobs/README.md", set()),
         ("jobs/alone.py", {"jobs.alone"}),
     ],
 )

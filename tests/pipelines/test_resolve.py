@@ -228,6 +228,13 @@ def test_a_missing_file_is_named(root, file, field):
         configs_of(root)
 
 
+@pytest.mark.parametrize("uri", ["http://me:secret@mlflow:5000", "postgresql://mlflow:secret@db/mlflow"])
+def test_an_address_with_a_password_is_refused_without_repeating_it(uri):
+    with pytest.raises(StepError, match="mlflow_uri holds a password.*MLFLOW_TRACKING_PASSWORD") as caught:
+        engine_addresses("/data", "local[2]", "", uri)
+    assert "secret" not in str(caught.value)
+
+
 def test_mlflow_is_below_the_root_unless_there_is_a_server():
     assert ENGINES["mlflow_uri"] == "sqlite:////data/mlflow.db"
     assert ENGINES["mlflow_artifacts"] == "file:///data/mlflow"
