@@ -115,8 +115,8 @@ def engine_addresses(
     for name, address in (("mlflow_uri", mlflow_uri), ("s3_endpoint", s3_endpoint)):
         if re.search(r"//[^/@]*:[^/@]+@", address):
             raise StepError(
-                f"{name} holds a password, which every step's record would repeat: give it in the environment "
-                "as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or AWS_SECRET_ACCESS_KEY"
+                f"{name} holds a password, which every step's record would repeat: give it in the "
+                "environment, as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or AWS_SECRET_ACCESS_KEY"
             )
     if is_object(root) and not mlflow_uri:
         raise StepError(
