@@ -116,7 +116,7 @@ def engine_addresses(
         if re.search(r"//[^/@]*:[^/@]+@", address):
             raise StepError(
                 f"{name} holds a password, which every step's record would repeat: give it in the "
-                "environment, as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD or AWS_SECRET_ACCESS_KEY"
+                "environment, as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or as AWS's variables"
             )
     if is_object(root) and not mlflow_uri:
         raise StepError(
