@@ -1,30 +1,12 @@
 """The command line: help, overrides, and failures that are one line without a traceback."""
 
 import json
-import sys
 
 import pytest
 import yaml
 
-from pipelines.cli import main
 from pipelines.recipes import RECIPES
 from pipelines.students import STUDENTS
-
-
-@pytest.fixture
-def dcclip(monkeypatch, capsys):
-    """Runs a command; gives (exit status or message, standard output, standard error)."""
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dcclip", *arguments])
-        status: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code
-        return (status, *capsys.readouterr())
-
-    return run
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ import kfp_server_api
 import pytest
 
 from pipelines.catalogue import PIPELINES
-from pipelines.cli import main
 from pipelines.resources import RESOURCES
 from pipelines.server import watch
 from pipelines.server.package import Package, make_package
@@ -50,22 +49,6 @@ def endpoint(backend, monkeypatch, tmp_path):
     with serving(backend) as url:
         monkeypatch.setenv("KFP_ENDPOINT", url)
         yield url
-
-
-@pytest.fixture
-def dcclip(monkeypatch, capsys):
-    """Runs a command; gives (exit status or message, standard output, standard error)."""
-
-    def run(*arguments: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dcclip", *arguments])
-        status: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        return (status, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture(scope="module")
