@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+# Without MLFLOW_TRACKING_USERNAME: MLflow notes by it who made a run, as it is meant to.
 PLANTED = {
     "AWS_ACCESS_KEY_ID": "planted-access-key-4c1d",
     "AWS_SECRET_ACCESS_KEY": "planted-secret-key-93ab",
     "AWS_SESSION_TOKEN": "planted-session-token-07fe",
-    "MLFLOW_TRACKING_USERNAME": "planted-user-52c8",
     "MLFLOW_TRACKING_PASSWORD": "planted-password-e6a1",
     "HF_TOKEN": "planted-hub-token-b83d",
 }
