@@ -77,7 +77,7 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     parameters = run["runtime_config"]["parameters"]
     assert parameters["overrides"] == {"distill_student.seed": 1, "prepare_teacher.revision": "0123abcd"}
     assert parameters["recipe"] == "full"
-    assert run["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
+    assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
 
 def test_submit_uploads_and_runs(backend, endpoint, dcclip, package):
@@ -203,7 +203,7 @@ def test_nothing_is_sent_that_cannot_work(backend, endpoint, dcclip, tmp_path, a
 
 
 def test_lists_that_are_there_pass(backend, endpoint, dcclip, tmp_path):
-    for name in ("lists/wukong", "exams/elevater"):
+    for name in ("lists/wukong", "exams/gate", "exams/elevater"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "lists" / "cc12m.tsv").write_text("a list")
     status, _, err = dcclip("submit", "dcclip-full", "recipe=full", *PINNED, f"storage_root={tmp_path}")
@@ -329,16 +329,16 @@ def test_watch_tells_each_step_until_the_end(backend, endpoint, dcclip, package)
     status, out, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--watch", "--every", "0")
     assert status == 0
     told = [line.split(" ", 1)[1].strip() for line in out.splitlines() if line[2:3] == ":"]
-    assert told[:3] == ["run pending", "run running", "0/11 Resolve the recipe     running"]
-    assert told[-1] == "11/11 10 Register student    succeeded"
-    assert sum(line.endswith("succeeded") for line in told) == len(package.tasks) == 11
+    assert told[:3] == ["run pending", "run running", "0/12 Resolve the recipe     running"]
+    assert told[-1] == "12/12 10 Register student    succeeded"
+    assert sum(line.endswith("succeeded") for line in told) == len(package.tasks) == 12
     assert out.splitlines()[-1].startswith("succeeded in ")
 
 
 def test_watch_names_the_step_that_failed(backend, endpoint, dcclip):
     backend.failing = "filter-pairs"
     status, out, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--watch", "--every", "0")
-    assert "2/11 2 Filter pairs         failed" in out
+    assert "2/12 2 Filter pairs         failed" in out
     assert str(status).startswith(
         "dcclip: the run failed at 2 Filter pairs: Error (exit code 1); see http://"
     )
