@@ -127,6 +127,6 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
 
 
 def test_the_share_of_unknown_tokens_tells_whether_a_vocabulary_fits(tokenizer):
-    assert unknown_share(tokenizer, TEXTS) == 0
-    assert unknown_share(tokenizer, ["龘龘", "a red picture"]) == 2 / 5
+    assert unknown_share(tokenizer, CHINESE + ENGLISH) == 0
+    assert unknown_share(tokenizer, ["龘龘", "a red house"]) == 2 / 5
     assert unknown_share(tokenizer, []) == 0
