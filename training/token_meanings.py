@@ -28,9 +28,12 @@ class TokenMeanings:
 
     def add(self, texts: list[str], vectors: np.ndarray) -> None:
         """Take in texts with the teacher's unit vectors of them, (texts, width)."""
-        self.sampled = np.concatenate([self.sampled, vectors[: self.num_sampled - len(self.sampled)]])
+        if (room := self.num_sampled - len(self.sampled)) > 0:
+            self.sampled = np.concatenate([self.sampled, vectors[:room]])
         for text, vector in zip(texts, vectors, strict=True):
-            self._own.update(dict.fromkeys(self._tokens.get(text.lower(), ()), vector))
+            if tokens := self._tokens.get(text.lower()):
+                # A copy, or each would keep all vectors of its part in memory.
+                self._own |= dict.fromkeys(tokens, vector.copy())
         found = self.tokenizer(texts, add_special_tokens=False, truncation=True)["input_ids"]
         lengths = np.array([len(tokens) for tokens in found])
         rows = np.repeat(np.arange(len(found)), lengths)
