@@ -40,8 +40,8 @@ class DemoCorpus:
 
     num_unseen: int = 313
     max_concepts: int | None = None
-    max_words: int = 25_000
-    num_phrases: int = 25_000
+    max_words: int = 40_000
+    num_phrases: int = 80_000
     num_variants: int = 12_000
     port: int = 8765
     seed: int = 0
@@ -106,8 +106,8 @@ def split_concepts(emoji: list[Emoji], corpus: DemoCorpus) -> tuple[list[Emoji],
 def load_texts(lang: str, corpus: DemoCorpus, captions: list[str], banned: set[str]) -> list[str]:
     """Text without images: frequent words, two-word phrases of them, variants of training captions.
 
-    Phrases and variants show every word, a frequent one oftener: a word that the exam asks for is learned
-    from these alone.
+    Phrases and variants show every word, one as often as the other: a word that the exam asks for is
+    learned from these alone.
 
     Args:
         captions: of the training side, from which variants are made by exchanging or adding a word.
@@ -117,16 +117,11 @@ def load_texts(lang: str, corpus: DemoCorpus, captions: list[str], banned: set[s
 
     words = [word for word in top_n_list(lang, corpus.max_words) if not word.isnumeric()]
     draw = random.Random(f"{corpus.seed} {lang}")
-    deck = endless_deck(graded(words), draw)
+    deck = endless_deck(words, draw)
     phrases = [GLUE[lang].join(islice(deck, 2)) for _ in range(corpus.num_phrases)]
     variants = [vary(lang, draw.choice(captions), next(deck), draw) for _ in range(corpus.num_variants)]
     texts = dict.fromkeys(words + phrases + variants)
     return [text for text in texts if text.casefold() not in banned]
-
-
-def graded(words: list[str]) -> list[str]:
-    """Words in order of frequency once, the first half of them twice, its first half thrice, and so on."""
-    return [word for power in range(6) for word in words[: len(words) >> power]]
 
 
 def endless_deck(words: list[str], draw: random.Random) -> Iterator[str]:

@@ -54,7 +54,7 @@ IMAGE_TOWER = Phase(
     towers=("image",),
     data="pairs",
     terms={"image_feature": 1.0, "image_affinity": 1.0, "image_contrastive": 0.2},
-    num_steps=400,
+    num_steps=300,
     batch_size=64,
     learning_rate=2e-3,
     weight_decay=0.05,
@@ -86,8 +86,9 @@ CAPTIONS = "captions: Unicode CLDR (Unicode licence); pictures: Twemoji (CC-BY 4
 # The names of emoji are short, and the pictures small, of few colours and on white.
 SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
 SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
-# They are also made of rare words, many of them once: a word that is no token is hardly learned.
-EMOJI_STUDENT = replace(NANO, vocab_size=48_000)
+# They are also made of rare words, many of them once: a word that is no token is hardly learned. And at 72
+# pixels the network that the student starts from sees things smaller than it has learned to.
+EMOJI_STUDENT = replace(NANO, image_size=96, vocab_size=96_000)
 EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
 
 

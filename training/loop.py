@@ -19,7 +19,7 @@ from training.objectives.helpers import Helpers
 from training.patch_dropout import add_patch_dropout
 from training.settings import Phase
 from training.student import keep_scale_in_range, learning_parameters, scale_parameter
-from training.token_gradients import TokenGradients
+from training.token_gradients import join_gradients, make_sparse, stored, take_from_ddp
 from training.towers import Towers, gather
 
 
@@ -31,15 +31,30 @@ def learning_rate_factor(step: int, num_steps: int, warmup_share: float) -> floa
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, num_steps - warmup)))
 
 
-def make_optimizer(parameters: dict[str, nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
-    """AdamW; vectors and scalars (biases, norms, the temperature) do not decay."""
+def make_optimizers(
+    parameters: list[nn.Parameter], tables: list[nn.Parameter], phase: Phase
+) -> list[torch.optim.Optimizer]:
+    """AdamW; vectors and scalars (biases, norms, the temperature) do not decay, nor do token tables."""
+    known = {id(table) for table in tables}
+    rest = [item for item in parameters if id(item) not in known]
     groups = [
-        {"params": [item for item in parameters.values() if item.ndim > 1]},
-        {"params": [item for item in parameters.values() if item.ndim <= 1], "weight_decay": 0.0},
+        {"params": [item for item in rest if item.ndim > 1]},
+        {"params": [item for item in rest if item.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=phase.learning_rate, weight_decay=phase.weight_decay, betas=(0.9, 0.98), fused=True
-    )
+    rate = {"lr": phase.learning_rate}
+    adamw = torch.optim.AdamW(groups, **rate, weight_decay=phase.weight_decay, betas=(0.9, 0.98), fused=True)
+    # No momentum: a row that is looked up once would take a tenth of its step, and never the rest.
+    return [adamw, torch.optim.SparseAdam(tables, **rate, betas=(0.0, 0.98))] if tables else [adamw]
+
+
+def clip_gradients(parameters: list[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale all gradients so that their norm is at most `max_norm`; returns what it was."""
+    gradients = [stored(item.grad) for item in parameters if item.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1)
+    for gradient in gradients:
+        gradient.mul_(factor)
+    return norm
 
 
 @dataclass
@@ -62,15 +77,16 @@ class PhaseRun:
         self.helpers = Helpers(self.phase, self.model)
         learning |= self.helpers.parameters()
         self.parameters = list(learning.values())
-        self.optimizer = make_optimizer(learning, self.phase)
+        # torch.compile knows no sparse gradients.
+        self.tables = make_sparse(self.model, sparse=not self.phase.compile)
+        self.optimizers = make_optimizers(self.parameters, self.tables, self.phase)
         self.patch_dropout = add_patch_dropout(self.model, self.phase.patch_dropout)
         self.towers = self.bare_towers = Towers(self.model, self.phase.precision, self.helpers.adapter)
         self.helpers.begin(self.towers)
         if self.phase.compile:
             self.towers.compile(dynamic=True)
-        self.token_gradients = None
         if dist.is_initialized() and dist.get_world_size() > 1:
-            self.token_gradients = TokenGradients(self.towers)
+            take_from_ddp(self.towers, self.tables)
             # Buffers are batch statistics, and rank 0's are the ones that are kept: nobody waits for them.
             self.towers = nn.parallel.DistributedDataParallel(
                 self.towers, forward_sync_buffers=False, gradient_as_bucket_view=True
@@ -87,7 +103,7 @@ class PhaseRun:
             "phase": self.phase.name,
             "step": self.step,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "helpers": self.helpers.state(),
         }
 
@@ -95,7 +111,8 @@ class PhaseRun:
         """Go on from `state()`."""
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, stored_state in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored_state)
         self.helpers.restore(state["helpers"])
 
     def take_step(self, batch: dict) -> dict[str, float]:
@@ -103,17 +120,18 @@ class PhaseRun:
         rate = self.phase.learning_rate * learning_rate_factor(
             self.step, self.phase.num_steps, self.phase.warmup_share
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         batch = self.helpers.add_targets(batch)
-        self.optimizer.zero_grad(set_to_none=True)
         given, loss, terms = self._backward(batch)
-        if self.token_gradients:
-            self.token_gradients.average(batch)
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.phase.clip_norm)
+        join_gradients(self.tables)
+        norm = clip_gradients(self.parameters, self.phase.clip_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"{self.phase.name}: gradients are {norm.item()} at step {self.step}")
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         keep_scale_in_range(self.model)
         self.helpers.follow(self.bare_towers)
         self.step += 1

@@ -19,7 +19,6 @@ from pipelines.demo import (
     Emoji,
     build_corpus,
     endless_deck,
-    graded,
     load_emoji,
     load_texts,
     split_concepts,
@@ -93,13 +92,6 @@ def test_texts_are_distinct_and_repeatable(lang):
     texts = load_texts(lang, TINY, CAPTIONS[lang], set())
     assert len(set(texts)) == len(texts)
     assert texts == load_texts(lang, TINY, CAPTIONS[lang], set())
-
-
-def test_frequent_words_come_oftener():
-    counts = Counter(graded([str(rank) for rank in range(64)]))
-    assert [counts[str(rank)] for rank in (0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63)] == [
-        *(6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1)
-    ]
 
 
 def test_a_deck_deals_all_words_equally_often():

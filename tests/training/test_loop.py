@@ -168,7 +168,8 @@ def take_same_steps(phase: Phase, batch: dict, num: int) -> PhaseRun:
 
 
 def gradients(run: PhaseRun) -> dict[str, torch.Tensor]:
-    return {name: item.grad for name, item in run.model.named_parameters() if item.grad is not None}
+    learned = run.model.named_parameters()
+    return {name: item.grad.to_dense() for name, item in learned if item.grad is not None}
 
 
 def one_of_two(rank: int, folder, batches: list[dict]) -> None:

@@ -28,7 +28,7 @@ def gradients_of(phase: Phase, batch: dict) -> dict[str, torch.Tensor]:
     for _ in range(2):
         run.take_step(batch)
     learned = {**dict(run.model.named_parameters()), **run.helpers.parameters()}
-    return {name: item.grad for name, item in learned.items() if item.grad is not None}
+    return {name: item.grad.to_dense() for name, item in learned.items() if item.grad is not None}
 
 
 def one_of_two(rank: int, folder, batches: dict[str, list[dict]]) -> None:
