@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> str:
     ]
     known = variants.claim_variants(shape, *stages)
     known += variants.technique_variants(shape, *stages, sources.teacher)
-    chosen = [item for item in known if options.only in item.name or item.name == variants.BASELINE]
+    wanted = (variants.BASELINE, *(options.only or [""]))
+    chosen = [item for item in known if any(text in item.name for text in wanted)]
     return ablation.run_ablation(chosen, sources, options.seeds, root / "ablation")
 
 

@@ -13,7 +13,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="what each training technique changes, on a finished run",
     )
     command.add_argument("--seeds", type=int, default=3, help="trainings of each variant (default: 3)")
-    command.add_argument("--only", default="", help="names of variants that hold this text, and the baseline")
+    command.add_argument(
+        "--only",
+        nargs="+",
+        metavar="TEXT",
+        help="variants whose names hold one of these texts, and the baseline (default: all)",
+    )
     command.add_argument("--steps", type=float, default=1.0, help="share of the recipe's steps (default: 1)")
     command.set_defaults(do=ablate)
 
