@@ -35,6 +35,6 @@ def test_a_root_in_object_storage_is_refused(monkeypatch):
     assert message == "dcclip: the ablation reads a run in a folder, not s3://bucket/dcclip"
 
 
-@pytest.mark.parametrize("share, steps", [(1.0, 400), (0.5, 200), (0.0001, 1)])
+@pytest.mark.parametrize("share, steps", [(1.0, 300), (0.5, 150), (0.0001, 1)])
 def test_phases_are_shortened(share, steps):
     assert shortened(IMAGE_TOWER, share).num_steps == steps

@@ -8,7 +8,7 @@ from training.loop import clip_gradients, make_optimizers
 from training.settings import Phase
 from training.token_gradients import join_gradients, make_sparse, stored
 
-PHASE = Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 1, 8, learning_rate=1e-2, clip_norm=0.5)
+PHASE = Phase("text tower", ("text",), "texts", {"text_feature": 1.0}, 1, 8, 1e-2, clip_norm=0.5)
 
 
 @pytest.fixture
