@@ -56,6 +56,7 @@ def technique_variants(
         "feature maps alone (the paper's form)": lambda phase: _with_maps(phase, teacher, {}),
     }
     weight = max(stage2[0].terms.get("contrastive", 0.0), 0.1)
+    taught = {name for phase in stage1 for name in phase.terms}
     changes2 = {
         "hard targets (plain InfoNCE)": lambda phase: exchange(phase, {"contrastive": "plain_contrastive"}),
         "momentum distillation (ALBEF)": lambda phase: exchange(
@@ -69,7 +70,7 @@ def technique_variants(
         "translation contrast (InfoXLM)": lambda phase: plus(phase, translation_contrastive=weight),
         "affinity of both towers (TinyCLIP)": lambda phase: plus(phase, affinity=1.0),
         "image tower locked (LiT)": _locked_image,
-        "no stage-1 terms": lambda phase: without(phase, "image_feature", "text_feature"),
+        "no stage-1 terms": lambda phase: without(phase, *taught),
     }
     first = [
         Variant(name, "Stage 1: one change", shape, (*map(change, stage1), *stage2))
@@ -114,4 +115,5 @@ def _with_maps(phase: Phase, teacher: Path | None, terms: dict[str, float]) -> P
 
 
 def _locked_image(phase: Phase) -> Phase:
-    return replace(without(phase, "image_feature"), towers=("text",), locked=("image",))
+    taught = [name for name in phase.terms if name.startswith("image_")]
+    return replace(without(phase, *taught), towers=("text",), locked=("image",))
