@@ -160,7 +160,9 @@ class RayCluster:
 
     def add_node(self) -> None:
         """One more node, ready when this returns."""
-        log = self.nodes.start(*_ray(len(self.nodes.started), "--address", self.address))
+        # They are one machine, where the head looks after all logs.
+        options = ("--address", self.address, "--include-log-monitor", "false")
+        log = self.nodes.start(*_ray(len(self.nodes.started), *options))
         _said(log, "Ray runtime started")
 
     def kill_node(self) -> None:
