@@ -20,7 +20,8 @@ ENGINE = "the Ray cluster"
 RAY = Path(sys.executable).with_name("ray")
 # Counts come back to a driver, no data.
 OBJECT_STORE_BYTES = 200_000_000
-# When it is asked to leave it would wait 30 seconds for work of its own to end, and there is none.
+# Asked to leave, it would wait 30 seconds for its actors to end, and Ray Data's coordinator never does: it
+# lives on the node that first asked for it.
 LEAVE_AT_ONCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
 # Shorter than Ray itself waits (training/ray_edge.py), which then ends the driver without a word.
 GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
