@@ -10,7 +10,7 @@ from components.data_version import DataSet
 from components.distill_student import CHAMPION
 from components.step import StepError
 from infra.places import files_url, read_record
-from infra.store import plain
+from infra.store import identity, plain
 from infra.versions import Version, Versions
 from pipelines.recipes import Recipe
 from pipelines.resolve import DATA_STEPS, PIPELINE_STEPS, STEPS, resolve
@@ -26,6 +26,15 @@ OF_FAILURES = (
     "max_seconds_per_image",
     "allow_private_addresses",
 )
+# By data step the steps whose results it reads, under the names that it has for them (pipelines/full.py).
+RAW, PAIRS = {"raw": "download_pairs"}, {"pairs": "filter_pairs"}
+READS = {
+    "download_pairs": {},
+    "filter_pairs": RAW,
+    "prepare_teacher": RAW | PAIRS,
+    "embed_pairs": RAW | PAIRS | {"teacher": "prepare_teacher"},
+    "select_pairs": RAW | PAIRS | {"embedded": "embed_pairs"},
+}
 
 
 def resolve_run(recipe: Recipe, root: str, engines: dict[str, str], pipeline: str) -> dict[str, dict]:
@@ -40,14 +49,27 @@ def resolve_run(recipe: Recipe, root: str, engines: dict[str, str], pipeline: st
     dataset: dict[str, Any] = {"name": recipe.dataset.name, "root": root, "engines": engines}
     if set(DATA_STEPS) <= set(steps):
         dataset["base"] = grow(configs, recipe.dataset, log)
-        data: Any = [_what(configs[step]) for step in DATA_STEPS]
+        data = data_places(configs)
     else:
         version = choose_version(recipe.dataset, log)
-        data = {step: f"{root}/store/{place}" for step, place in version.places.items()}
-        dataset |= {"version": version.number, "places": data}
+        data = version.places
+        places = {step: f"{root}/store/{place}" for step, place in data.items()}
+        dataset |= {"version": version.number, "places": places}
     if recipe.distill_student.start == CHAMPION and "distill_student" in configs:
         go_on(configs["distill_student"], recipe, data, log)
     return {**{step: configs.get(step, {}) for step in STEPS}, "dataset": dataset}
+
+
+def data_places(configs: dict[str, dict]) -> dict[str, str]:
+    """Where the data steps' results will be (`STEP/IDENTITY`), as components.step.run_step names it.
+
+    So that the whole, which has yet to make the data, decides as dcclip-train does, which finds them.
+    """
+    names: dict[str, str] = {}
+    for step in DATA_STEPS:
+        inputs = {argument: names[source] for argument, source in READS[step].items()}
+        names[step] = identity(plain(configs[step]["values"]), configs[step]["code"], inputs)
+    return {step: f"{step}/{name}" for step, name in names.items()}
 
 
 def _what(config: dict) -> list:
@@ -125,7 +147,7 @@ def _without_known(values: dict) -> dict:
     return {name: value for name, value in values.items() if name != "known"}
 
 
-def go_on(distill: dict, recipe: Recipe, data: Any, log: Versions) -> None:
+def go_on(distill: dict, recipe: Recipe, data: dict[str, str], log: Versions) -> None:
     """Name the champion that the student goes on from, if there is one; changes `distill`."""
     model = recipe.register_student.model
     inputs = ["champion", model, data, _what(distill)]

@@ -6,6 +6,7 @@ without, but needs another package, and Ray Train and Ray Data are not made for 
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ ENGINE = "the Ray cluster"
 RAY = Path(sys.executable).with_name("ray")
 # Counts come back to a driver, no data.
 OBJECT_STORE_BYTES = 200_000_000
+# Asked to leave, it would wait 30 seconds for its actors to end, and Ray Data's coordinator never does: it
+# lives on the node that first asked for it.
+LEAVE_AT_ONCE = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
 # Shorter than Ray itself waits (training/ray_edge.py), which then ends the driver without a word.
 GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
 
@@ -34,7 +38,8 @@ def joined(address: str) -> Iterator[str]:
     size = ("--num-cpus", "0", "--num-gpus", "0", "--object-store-memory", str(OBJECT_STORE_BYTES))
     ports = ("--min-worker-port", "0", "--max-worker-port", "0")
     command = [str(RAY), "start", "--block", "--address", address, "--node-ip-address", ip, *size, *ports]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=os.environ | LEAVE_AT_ONCE, **pipes) as node:
         try:
             printed = []
             for line in node.stdout:

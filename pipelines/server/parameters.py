@@ -35,7 +35,10 @@ ADDRESSES = {
         r"local(\[.+\])?|spark://[^/:]+:\d+(,[^/:]+:\d+)*|k8s://.+|yarn",
         "spark://HOST:PORT, k8s://URL or local[*]",
     ),
-    "ray_address": (r"|auto|(ray://)?[^/:]+:\d+", "ray://HOST:PORT, or nothing for a Ray of the step's own"),
+    "ray_address": (
+        r"|[^/:]+:\d+",
+        "HOST:PORT of the head, 6379 most often and without ray://, or nothing for a Ray of the step's own",
+    ),
     "mlflow_uri": (
         r"|https?://[^/]+.*|(sqlite|postgresql|mysql|mssql)\S*://.+|databricks\S*",
         "http://HOST:PORT, or nothing for a database below the storage root",

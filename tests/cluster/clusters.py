@@ -19,15 +19,22 @@ from pathlib import Path
 import psutil
 import pyspark
 
+from spark_jobs.session import java_options
+
 HOST = "127.0.0.1"
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
 MAX_SECONDS = 600
+# Nodes and executors live for seconds, in which optimising does not pay.
+BRIEF_JAVA = java_options(short_job=True, archive_to=None)
 # What the executors of a cluster get, as its administrator writes it; Spark reads the file that is there.
-SPARK_DEFAULTS = """
+SPARK_DEFAULTS = f"""
 spark.executor.memory    512m
 spark.executor.cores     1
+spark.executor.extraJavaOptions    {BRIEF_JAVA}
 spark.sql.shuffle.partitions    4
 """
+# A head looks after its nodes every 3 seconds, and gives one up at the fifth time that it is not there.
+SOON_KNOWN = {"RAY_health_check_period_ms": "400"}
 
 
 def wait_for(found, what: str):
@@ -119,8 +126,12 @@ def spark_cluster(folder: Path) -> Iterator[SparkCluster]:
     """A standalone master with two workers."""
     (folder / "conf").mkdir(parents=True)
     (folder / "conf" / "spark-defaults.conf").write_text(SPARK_DEFAULTS)
-    environment = os.environ | {"SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": HOST}
-    nodes = Nodes(folder, environment)
+    environment = {
+        "SPARK_DAEMON_MEMORY": "256m",
+        "SPARK_DAEMON_JAVA_OPTS": BRIEF_JAVA,
+        "SPARK_LOCAL_IP": HOST,
+    }
+    nodes = Nodes(folder, os.environ | environment)
     anywhere = ("--host", HOST, "--port", "0", "--webui-port", "0")
     try:
         log = nodes.start(str(SPARK_CLASS), "org.apache.spark.deploy.master.Master", *anywhere)
@@ -149,7 +160,9 @@ class RayCluster:
 
     def add_node(self) -> None:
         """One more node, ready when this returns."""
-        log = self.nodes.start(*_ray(len(self.nodes.started), "--address", self.address))
+        # They are one machine, where the head looks after all logs.
+        options = ("--address", self.address, "--include-log-monitor", "false")
+        log = self.nodes.start(*_ray(len(self.nodes.started), *options))
         _said(log, "Ray runtime started")
 
     def kill_node(self) -> None:
@@ -177,7 +190,7 @@ def ray_cluster(folder: Path) -> Iterator[RayCluster]:
     temporary = tempfile.mkdtemp(prefix="dcclip-ray-", dir="/tmp")
     # Said in so many words: a head takes to tokens where it finds one, and others then do not get in.
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    nodes = Nodes(folder, os.environ | token | {"RAY_worker_niceness": "0"})
+    nodes = Nodes(folder, os.environ | token | SOON_KNOWN | {"RAY_worker_niceness": "0"})
     folder.mkdir(parents=True)
     head = ("--head", "--port", "0", "--temp-dir", temporary, "--include-dashboard", "false")
     try:

@@ -1,37 +1,27 @@
 """`dcclip ablation`: its help, a root where nothing was run, and phases made shorter."""
 
-import sys
-
 import pytest
 
 from pipelines.ablate import shortened
-from pipelines.cli import main
 from pipelines.recipes import IMAGE_TOWER
 
 
-def dcclip(monkeypatch, *arguments: str) -> object:
-    monkeypatch.setattr(sys, "argv", ["dcclip", "ablation", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
-
-
-def test_help_names_the_options(monkeypatch, capsys):
-    assert dcclip(monkeypatch, "--help") == 0
-    shown = capsys.readouterr().out
+def test_help_names_the_options(dcclip):
+    status, shown, _ = dcclip("ablation", "--help")
+    assert status == 0
     assert [
         word for word in ("--root", "--recipe", "--seeds", "--only", "--steps") if word not in shown
     ] == []
 
 
-def test_a_root_without_a_run_is_one_line(monkeypatch, tmp_path):
-    message = dcclip(monkeypatch, "--root", str(tmp_path))
+def test_a_root_without_a_run_is_one_line(dcclip, tmp_path):
+    message, _, _ = dcclip("ablation", "--root", str(tmp_path))
     assert message.startswith("dcclip: ")
     assert message.endswith("holds no finished step; run the pipeline there first")
 
 
-def test_a_root_in_object_storage_is_refused(monkeypatch):
-    message = dcclip(monkeypatch, "--root", "s3://bucket/dcclip")
+def test_a_root_in_object_storage_is_refused(dcclip):
+    message, _, _ = dcclip("ablation", "--root", "s3://bucket/dcclip")
     assert message == "dcclip: the ablation reads a run in a folder, not s3://bucket/dcclip"
 
 

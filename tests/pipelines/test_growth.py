@@ -38,9 +38,9 @@ def configs_of(root: Path, overrides: dict[str, Any] | None = None, pipeline: st
     return growth.resolve_run(choose_recipe("demo", overrides or {}), str(root), engines, pipeline)
 
 
-def publish(root: Path, configs: dict, number: int) -> None:
-    """What the data steps of a run leave, without the work."""
-    places = {step: f"{step}/{number}" for step in DATA_STEPS}
+def publish(root: Path, configs: dict, number: int, places: dict[str, str] | None = None) -> None:
+    """What the data steps of a run leave, without the work, at places of that number or those given."""
+    places = places or {step: f"{step}/{number}" for step in DATA_STEPS}
     for step, place in places.items():
         folder = root / "store" / place
         folder.mkdir(parents=True)
@@ -214,6 +214,15 @@ def test_the_champion_of_the_first_run_stays_the_start_of_its_reruns(root, champ
 def test_training_alone_names_the_champion_too(grown, champion):
     champion[0] = 2
     assert start_of(grown, pipeline="dcclip-train") == "models:/dcclip/2"
+
+
+def test_a_half_begins_from_the_champion_that_the_whole_began_from(root, champion):
+    champion[0] = 2
+    assert start_of(root) == "models:/dcclip/2"
+    configs = configs_of(root)
+    publish(root, configs, 1, growth.data_places(configs))
+    champion[0] = 3
+    assert start_of(root, pipeline="dcclip-train") == "models:/dcclip/2"
 
 
 def test_a_start_from_scratch_asks_no_registry(root, monkeypatch):

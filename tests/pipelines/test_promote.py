@@ -1,11 +1,7 @@
 """`dcclip promote` and `dcclip rollback`, on a real registry."""
 
-import sys
-
 import mlflow
 import pytest
-
-from pipelines.cli import main
 
 MODEL = "dcclip"
 
@@ -24,60 +20,50 @@ def registry(tmp_path_factory):
 
 
 @pytest.fixture
-def dcclip(registry, monkeypatch, capsys):
-    """Runs a command, champion 1 and challenger 2; gives (failure or None, what it printed)."""
+def decide(dcclip, registry):
+    """Runs a command, champion 1 and challenger 2; gives (exit status or message, standard output)."""
     root, client = registry
     client.set_registered_model_alias(MODEL, "champion", "1")
     client.set_registered_model_alias(MODEL, "challenger", "2")
-
-    def run(*arguments: str) -> tuple[object, str]:
-        monkeypatch.setattr(sys, "argv", ["dcclip", *arguments, "--root", str(root)])
-        failure = None
-        try:
-            main()
-        except SystemExit as end:
-            failure = end.code
-        return failure, capsys.readouterr().out
-
-    return run
+    return lambda *arguments: dcclip(*arguments, "--root", str(root))[:2]
 
 
 def champion(registry) -> int:
     return int(registry[1].get_model_version_by_alias(MODEL, "champion").version)
 
 
-def test_the_challenger_is_promoted_and_rolled_back(dcclip, registry):
-    failure, printed = dcclip("promote", "--reason", "seen on our pictures")
-    assert failure is None
-    lines = [line.split() for line in printed.splitlines()]
+def test_the_challenger_is_promoted_and_rolled_back(decide, registry):
+    status, out = decide("promote", "--reason", "seen on our pictures")
+    assert status == 0
+    lines = [line.split() for line in out.splitlines()]
     assert ["version", "1", "2"] in lines
     assert ["Chinese", "top-1", "20.0%", "25.0%"] in lines
-    assert printed.endswith("version 2 is champion now, version 1 was; `dcclip rollback` undoes it\n")
+    assert out.endswith("version 2 is champion now, version 1 was; `dcclip rollback` undoes it\n")
     assert champion(registry) == 2
     tags = registry[1].get_model_version(MODEL, "2").tags
     assert tags["decision"] == "promoted by hand: seen on our pictures"
-    failure, printed = dcclip("rollback", "--reason", "too slow")
-    assert (failure, champion(registry)) == (None, 1)
-    assert printed.endswith("version 1 is champion again, version 2 no more\n")
+    status, out = decide("rollback", "--reason", "too slow")
+    assert (status, champion(registry)) == (0, 1)
+    assert out.endswith("version 1 is champion again, version 2 no more\n")
     assert registry[1].get_model_version(MODEL, "2").tags["rollback_reason"] == "too slow"
 
 
-def test_a_dry_run_changes_nothing(dcclip, registry):
-    failure, printed = dcclip("promote", "--dry-run")
-    assert failure is None
-    assert "nothing changed" in printed
+def test_a_dry_run_changes_nothing(decide, registry):
+    status, out = decide("promote", "--dry-run")
+    assert status == 0
+    assert "nothing changed" in out
     assert champion(registry) == 1
 
 
-def test_figures_of_different_exams_are_said_not_to_compare(dcclip):
-    _, printed = dcclip("promote", "--version", "3", "--dry-run")
-    assert "different exams" in printed
+def test_figures_of_different_exams_are_said_not_to_compare(decide):
+    _, out = decide("promote", "--version", "3", "--dry-run")
+    assert "different exams" in out
 
 
-def test_the_champion_stays_champion(dcclip):
-    failure, printed = dcclip("promote", "--version", "1")
-    assert failure is None
-    assert printed.endswith("version 1 is the champion already\n")
+def test_the_champion_stays_champion(decide):
+    status, out = decide("promote", "--version", "1")
+    assert status == 0
+    assert out.endswith("version 1 is the champion already\n")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +79,8 @@ def test_the_champion_stays_champion(dcclip):
         ),
     ],
 )
-def test_what_is_not_there_is_told_in_a_line(dcclip, arguments, message):
-    assert dcclip(*arguments)[0] == message
+def test_what_is_not_there_is_told_in_a_line(decide, arguments, message):
+    assert decide(*arguments)[0] == message
 
 
 @pytest.mark.parametrize(
@@ -104,7 +90,7 @@ def test_what_is_not_there_is_told_in_a_line(dcclip, arguments, message):
         ("rollback", ["--reason"]),
     ],
 )
-def test_help_tells_what_is_done(dcclip, command, words):
-    failure, printed = dcclip(command, "--help")
-    assert failure == 0
-    assert [word for word in words if word not in printed] == []
+def test_help_tells_what_is_done(decide, command, words):
+    status, out = decide(command, "--help")
+    assert status == 0
+    assert [word for word in words if word not in out] == []

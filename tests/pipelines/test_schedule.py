@@ -1,11 +1,8 @@
 """`dcclip schedule`: one recurring run of a name, whatever was there; a contract test (kfp_server.py)."""
 
-import sys
-
 import kfp
 import pytest
 
-from pipelines.cli import main
 from tests.pipelines.kfp_server import Backend, Fault, serving
 
 WANTED = (
@@ -31,19 +28,9 @@ def backend(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def schedule(monkeypatch, capsys):
+def schedule(dcclip):
     """Runs `dcclip schedule`; gives (exit status or message, standard output)."""
-
-    def run(*arguments: str) -> tuple[object, str]:
-        monkeypatch.setattr(sys, "argv", ["dcclip", "schedule", *arguments])
-        status: object = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code or 0
-        return status, capsys.readouterr().out
-
-    return run
+    return lambda *arguments: dcclip("schedule", *arguments)[:2]
 
 
 def only(items: dict) -> dict:

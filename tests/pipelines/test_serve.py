@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.cli import main
 from training.serve.server import address_of, hosts_of, listen
 from training.settings import StudentShape
 from training.student import build_student
 from training.tokenizer import train_tokenizer
 
-DCCLIP = "import sys; sys.argv[0] = 'dcclip'; from pipelines.cli import main; main()"
+DCCLIP = Path(sys.executable).with_name("dcclip")
 VISION = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 SHAPE = StudentShape(
     family="chinese_clip",
@@ -39,22 +38,6 @@ def student(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def dcclip(monkeypatch, capsys):
-    """Runs a command; gives (failure or None, what it printed)."""
-
-    def run(*arguments: str) -> tuple[object, str]:
-        monkeypatch.setattr(sys, "argv", ["dcclip", *arguments])
-        failure = None
-        try:
-            main()
-        except SystemExit as end:
-            failure = end.code
-        return failure, capsys.readouterr().out
-
-    return run
-
-
 def test_the_page_is_served_until_it_is_interrupted(student, tmp_path):
     (tmp_path / "pictures").mkdir()
     for colour in ("red", "blue"):
@@ -62,7 +45,7 @@ def test_the_page_is_served_until_it_is_interrupted(student, tmp_path):
     arguments = ["serve", str(student), "--images", str(tmp_path / "pictures"), "--port", "0"]
     quiet = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONWARNINGS": "ignore"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-c", DCCLIP, *arguments]
+    command = [DCCLIP, *arguments]
     with subprocess.Popen(command, env=quiet, **pipes) as server:
         lines = [server.stdout.readline() for _ in range(2)]
         assert lines[0] == f"2 pictures below {tmp_path / 'pictures'}\n", server.stderr.read()
@@ -88,16 +71,16 @@ def test_the_page_is_served_until_it_is_interrupted(student, tmp_path):
 )
 def test_what_cannot_be_served_is_told_in_a_line(dcclip, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
-    failure, _ = dcclip("serve", *arguments, "--port", "0")
-    assert failure.startswith("dcclip: ")
-    assert message in failure
-    assert "\n" not in failure
+    status, _, _ = dcclip("serve", *arguments, "--port", "0")
+    assert status.startswith("dcclip: ")
+    assert message in status
+    assert "\n" not in status
 
 
 def test_a_port_in_use_is_told(dcclip, student):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        failure, _ = dcclip("serve", str(student), "--port", str(taken.getsockname()[1]))
-    assert "choose another: --port" in failure
+        status, _, _ = dcclip("serve", str(student), "--port", str(taken.getsockname()[1]))
+    assert "choose another: --port" in status
 
 
 def test_a_registry_that_does_not_answer_is_told(dcclip, monkeypatch):
@@ -105,9 +88,9 @@ def test_a_registry_that_does_not_answer_is_told(dcclip, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://somebody:secret@127.0.0.1:{silent.getsockname()[1]}"
-        failure, _ = dcclip("serve", "models:/dcclip@champion", "--mlflow-uri", uri, "--port", "0")
-    assert "the registry http://127.0.0.1" in failure
-    assert "secret" not in failure
+        status, _, _ = dcclip("serve", "models:/dcclip@champion", "--mlflow-uri", uri, "--port", "0")
+    assert "the registry http://127.0.0.1" in status
+    assert "secret" not in status
 
 
 def test_who_listens_to_the_network_may_be_asked_by_any_name():
@@ -118,8 +101,8 @@ def test_who_listens_to_the_network_may_be_asked_by_any_name():
 
 
 def test_a_folder_that_is_no_export_makes_no_page(dcclip, student, tmp_path):
-    failure, _ = dcclip("web", str(student), str(tmp_path / "site"))
-    assert "has no onnx.json, student/tokenizer.json, image.int8.onnx, text.int8.onnx" in failure
+    status, _, _ = dcclip("web", str(student), str(tmp_path / "site"))
+    assert "has no onnx.json, student/tokenizer.json, image.int8.onnx, text.int8.onnx" in status
     assert not (tmp_path / "site").exists()
 
 
@@ -129,9 +112,9 @@ def test_without_npm_a_page_needs_it_once(dcclip, tmp_path, monkeypatch):
         (tmp_path / "export" / name).write_text("{}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    failure, _ = dcclip("web", str(tmp_path / "export"), str(tmp_path / "site"))
-    assert "npm is not installed" in failure
-    assert "apt-get install npm" in failure
+    status, _, _ = dcclip("web", str(tmp_path / "export"), str(tmp_path / "site"))
+    assert "npm is not installed" in status
+    assert "apt-get install npm" in status
 
 
 @pytest.mark.parametrize(
@@ -145,6 +128,6 @@ def test_without_npm_a_page_needs_it_once(dcclip, tmp_path, monkeypatch):
     ],
 )
 def test_help_tells_what_is_served(dcclip, command, words):
-    failure, printed = dcclip(command, "--help")
-    assert failure == 0
-    assert [word for word in words if word not in " ".join(printed.split())] == []
+    status, out, _ = dcclip(command, "--help")
+    assert status == 0
+    assert [word for word in words if word not in " ".join(out.split())] == []

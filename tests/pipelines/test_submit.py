@@ -25,7 +25,7 @@ PARAMETERS = (
     "recipe=full",
     "storage_root=/mnt/nowhere",
     "spark_master=spark://spark:7077",
-    "ray_address=ray://ray:10001",
+    "ray_address=ray:6379",
     "mlflow_uri=http://mlflow:5000",
 )
 PINNED = ("--set", "prepare_teacher.revision=0123abcd")
@@ -183,7 +183,8 @@ def test_two_who_submit_at_once_share_a_version(backend, endpoint, dcclip):
         ),
         (["dcclip-full", "recipe=full", "storage_root=out"], "give a folder that every pod mounts"),
         (["dcclip-full", "recipe=full", "spark_master=spark"], "give spark://HOST:PORT"),
-        (["dcclip-full", "recipe=full", "ray_address=ray"], "give ray://HOST:PORT"),
+        (["dcclip-full", "recipe=full", "ray_address=ray"], "give HOST:PORT of the head"),
+        (["dcclip-full", "recipe=full", "ray_address=ray://ray:10001"], "without ray://"),
         (["dcclip-full", "recipe=full", "mlflow_uri=mlflow:5000"], "give http://HOST:PORT"),
         (["dcclip-full", "recipe=full", "s3_endpoint=minio"], "give http://HOST:PORT"),
         (
