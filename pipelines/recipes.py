@@ -172,7 +172,7 @@ def full() -> Recipe:
         ),
         filter_pairs=FilterPairs(en=replace(ENGLISH, max_foreign_score=0.8), simplify=True),
         prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", precision="bfloat16"),
-        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
+        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12, max_teachers=8),
         select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
         distill_student=DistillStudent(SMALL, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),
