@@ -33,7 +33,11 @@ ATTRIBUTIONS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """One value a step, the demo corpus to build first, if any, and the data set that the lists become."""
+    """One value a step, the demo corpus to build first, if any, and the data set that the lists become.
+
+    `gpu` is a kind of GPU, `a100`, that `dcclip submit` has the steps' own pods ask for; empty where there is
+    none, or a Ray cluster has them (infra/README.md).
+    """
 
     download_pairs: DownloadPairs
     filter_pairs: FilterPairs
@@ -47,6 +51,7 @@ class Recipe:
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
     dataset: DataSet = field(default_factory=DataSet)
+    gpu: str = ""
 
 
 IMAGE_TOWER = Phase(

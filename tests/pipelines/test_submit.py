@@ -80,6 +80,21 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
 
+def test_a_recipes_kind_of_gpu_is_asked_for_by_the_steps(backend, endpoint):
+    """In a process of its own, as a person does it: the word is read when the pipeline is imported."""
+    command = [Path(sys.executable).with_name("dcclip"), "submit", "dcclip-full", *PARAMETERS, *PINNED]
+    subprocess.run([*command, "--set", "gpu=h100"], capture_output=True, text=True, check=True)
+    executors = only(backend.versions)["pipeline_spec"]["deploymentSpec"]["executors"]
+    resources = {name: executor["container"]["resources"] for name, executor in executors.items()}
+    asked = {
+        name: given["accelerator"]["resourceCount"]
+        for name, given in resources.items()
+        if "accelerator" in given
+    }
+    assert asked == {f"exec-{name}": str(wanted.gpus) for name, wanted in RESOURCES.items() if wanted.gpus}
+    assert only(backend.runs)["runtime_config"]["parameters"]["overrides"]["gpu"] == "h100"
+
+
 def test_submit_uploads_and_runs(backend, endpoint, dcclip, package):
     status, out, err = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--run-name", "mine")
     assert status == 0
