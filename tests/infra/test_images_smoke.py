@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,13 @@ def show(name: str, value: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def image(build_settings) -> str:
-    """The built image's name; what the build took is printed."""
+def image(build_settings, tmp_path_factory) -> str:
+    """The built image's name, one with another jar for Spark; what the build took is printed."""
+    jars = tmp_path_factory.mktemp("jars")
+    with zipfile.ZipFile(jars / "extra.jar", "w") as extra:
+        extra.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
     start = time.monotonic()
-    name = build(IMAGES["cpu"], build_settings)
+    name = build(IMAGES["cpu"], replace(build_settings, jars=jars))
     show("build_seconds", time.monotonic() - start)
     size = ["podman", "image", "inspect", "--format", "{{.Size}}", name]
     show("image_gb", int(subprocess.run(size, capture_output=True, check=True, text=True).stdout) / 1e9)
@@ -77,6 +82,14 @@ def test_the_crawl_reached_every_picture(finished):
     (record,) = (root / "store" / "filter_pairs").glob("*/done.json")
     dropped = read_json(record)["facts"]["dropped"]
     assert dropped == {"http_error": 6, "not_an_image": 6, "image_too_small": 6, "duplicate_image": 6}
+
+
+def test_another_jar_lies_beside_sparks_own(image):
+    find = ["find", "/opt/venv", "-name", "extra.jar"]
+    done = subprocess.run(
+        ["podman", "run", "--rm", "--pull=never", image, *find], capture_output=True, text=True
+    )
+    assert done.stdout.endswith("/pyspark/jars/extra.jar\n"), done.stderr
 
 
 def test_packages_in_the_image_do_not_contradict_each_other(image):

@@ -25,7 +25,7 @@ PARAMETERS = (
     "recipe=full",
     "storage_root=/mnt/nowhere",
     "spark_master=spark://spark:7077",
-    "ray_address=ray://ray:10001",
+    "ray_address=ray:6379",
     "mlflow_uri=http://mlflow:5000",
 )
 PINNED = ("--set", "prepare_teacher.revision=0123abcd")
@@ -198,7 +198,8 @@ def test_two_who_submit_at_once_share_a_version(backend, endpoint, dcclip):
         ),
         (["dcclip-full", "recipe=full", "storage_root=out"], "give a folder that every pod mounts"),
         (["dcclip-full", "recipe=full", "spark_master=spark"], "give spark://HOST:PORT"),
-        (["dcclip-full", "recipe=full", "ray_address=ray"], "give ray://HOST:PORT"),
+        (["dcclip-full", "recipe=full", "ray_address=ray"], "give its head's HOST:PORT"),
+        (["dcclip-full", "recipe=full", "ray_address=ray://ray:10001"], "give its head's HOST:PORT"),
         (["dcclip-full", "recipe=full", "mlflow_uri=mlflow:5000"], "give http://HOST:PORT"),
         (["dcclip-full", "recipe=full", "s3_endpoint=minio"], "give http://HOST:PORT"),
         (
@@ -226,9 +227,10 @@ def test_lists_that_are_there_pass(backend, endpoint, dcclip, tmp_path):
     assert "lists/wukong" not in err
 
 
-def test_an_address_of_this_machine_is_told(backend, endpoint, dcclip):
-    _, _, err = dcclip("submit", "dcclip-full", "recipe=full", *PINNED, "mlflow_uri=http://localhost:5000")
-    assert "note: mlflow_uri=http://localhost:5000 is this machine to us" in err
+@pytest.mark.parametrize("word", ["mlflow_uri=http://localhost:5000", "ray_address=127.0.0.1:6379"])
+def test_an_address_of_this_machine_is_told(backend, endpoint, dcclip, word):
+    _, _, err = dcclip("submit", "dcclip-full", "recipe=full", *PINNED, word)
+    assert f"note: {word} is this machine to us" in err
 
 
 def test_a_token_lets_in(backend, endpoint, dcclip, monkeypatch):
