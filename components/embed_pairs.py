@@ -32,12 +32,16 @@ class EmbedPairs:
     its area with colours changed by at most `max_jitter`; training draws among them. Each teacher has
     `num_decoders` threads that make pictures ready; beside a GPU it takes a dozen to keep up.
 
+    `max_teachers` work at once, each on a GPU or a core of its own; a cluster whose workers scale from zero
+    is asked for them. 0 is as many as the cluster has when the step begins.
+
     `known` is filled in when the recipe is resolved: what this step left in the version before.
     """
 
     texts: tuple[TextList, ...] = ()
     use_gpu: bool = False
     num_decoders: int = 1
+    max_teachers: int = 0
     num_augmentations: int = 0
     min_area: float = 0.4
     max_jitter: float = 0.3
@@ -49,7 +53,7 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
     """Write `shards/`, `scores/` and `texts/`."""
     from training.earlier import teacher_identity
     from training.embed import COUNTS, REUSED, Embedder, shard_items, text_items
-    from training.ray_edge import map_items, ray_session
+    from training.ray_edge import await_devices, map_items, ray_session
     from training.teacher import load_teacher
 
     for folder in ("shards", "scores", "texts"):
@@ -72,7 +76,8 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
         },
     }
     with ray_session(engines["ray_address"]):
-        done = map_items(Embedder, arguments, items, use_gpu=config.use_gpu)
+        await_devices("embed_pairs", 1, config.use_gpu)
+        done = map_items(Embedder, arguments, items, use_gpu=config.use_gpu, max_actors=config.max_teachers)
         for facts in track("embed_pairs", done, total=len(items), desc="shards and texts"):
             counts = {name: counts[name] + facts[name] for name in counts}
     pairs_done, texts_done = counts.pop("pairs"), counts.pop("texts")

@@ -33,7 +33,11 @@ ATTRIBUTIONS = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """One value a step, the demo corpus to build first, if any, and the data set that the lists become."""
+    """One value a step, the demo corpus to build first, if any, and the data set that the lists become.
+
+    `gpu` is a kind of GPU, `a100`, that `dcclip submit` has the steps' own pods ask for; empty where there is
+    none, or a Ray cluster has them (infra/README.md).
+    """
 
     download_pairs: DownloadPairs
     filter_pairs: FilterPairs
@@ -47,6 +51,7 @@ class Recipe:
     register_student: RegisterStudent
     corpus: DemoCorpus | None = None
     dataset: DataSet = field(default_factory=DataSet)
+    gpu: str = ""
 
 
 IMAGE_TOWER = Phase(
@@ -173,7 +178,7 @@ def full() -> Recipe:
         ),
         filter_pairs=FilterPairs(en=replace(ENGLISH, max_foreign_score=0.8), simplify=True),
         prepare_teacher=PrepareTeacher("hf:BAAI/AltCLIP", precision="bfloat16"),
-        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12),
+        embed_pairs=EmbedPairs(use_gpu=True, num_decoders=12, max_teachers=8),
         select_pairs=SelectPairs(drop_share=0.3, near_duplicate_cosine=0.95, max_word_count=20_000),
         distill_student=DistillStudent(SMALL, phases, num_workers=8, use_gpu=True),
         align_student=AlignStudent((alignment,), num_workers=8, use_gpu=True),

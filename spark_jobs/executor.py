@@ -1,9 +1,9 @@
 """What an executor's pod runs: `python -m spark_jobs.executor`, the Java of a Spark executor.
 
 Spark expects an image with an entry point of its own that turns the pod's environment into Java's command
-line. The project's image has pyspark from the registry, which lacks it, so infra/manifests/base/spark/
-executor.yaml names this module instead. The variables are those that Spark 4.3's BasicExecutorFeatureStep
-writes into the pod.
+line. The project's image has pyspark from the registry, which lacks it: infra/manifests/base/spark/
+executor.yaml names this module instead, and infra/images/entrypoint.sh runs it in pods without that template.
+The variables are those that Spark 4.3's BasicExecutorFeatureStep writes.
 """
 
 import os

@@ -33,6 +33,8 @@ driver = "overlay"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 """
+# What a restricted pod is allowed, on this machine's network.
+RESTRICTED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
 PIP_CONF = ("/etc/pip.conf", Path.home() / ".config/pip/pip.conf")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 

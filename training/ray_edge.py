@@ -31,8 +31,14 @@ import ray.train.torch
 import torch
 from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.util import placement_group, remove_placement_group
 
+from infra.console import say
+from infra.engines import EngineGone
 from training.ray_node import joined
+
+# How long a step waits for devices, with a word after each: a cloud takes minutes for a node with a GPU.
+WAITS_SECONDS = (5.0, *[60.0] * 30)
 
 
 @contextlib.contextmanager
@@ -60,11 +66,43 @@ def num_devices(use_gpu: bool) -> int:
     return max(1, int(ray.cluster_resources().get("GPU" if use_gpu else "CPU", 1)))
 
 
-def map_items(worker: type, arguments: dict, items: list[dict], *, use_gpu: bool = False) -> Iterator[dict]:
-    """Results of `worker(**arguments)(item)`, one actor a device, in the order of completion."""
+def await_devices(step: str, number: int, use_gpu: bool) -> None:
+    """Return once `number` GPUs, or CPUs, of the cluster are free; until then say what the step waits for.
+
+    The cluster is asked for them all the while, so that one whose workers scale from zero brings them.
+
+    Raises:
+        EngineGone: they did not come within half an hour.
+    """
+    kind = "GPU" if use_gpu else "CPU"
+    group = placement_group([{kind: 1}] * number)
+    try:
+        for seconds in WAITS_SECONDS:
+            if group.wait(seconds):
+                return
+            there = int(ray.cluster_resources().get(kind, 0))
+            say(step, f"waits for {number} free {kind}s; the Ray cluster has {there} so far")
+    finally:
+        remove_placement_group(group)
+    raise EngineGone(
+        f"{number} {kind}s for {step} were not free within {sum(WAITS_SECONDS) / 60:.0f} minutes, the Ray "
+        f"cluster has {there}: see why its workers do not come (infra/README.md), or let the recipe ask for "
+        "fewer, then run again"
+    )
+
+
+def map_items(
+    worker: type, arguments: dict, items: list[dict], *, use_gpu: bool = False, max_actors: int = 0
+) -> Iterator[dict]:
+    """Results of `worker(**arguments)(item)`, one actor a device, in the order of completion.
+
+    `max_actors` are asked for, whatever the cluster has: an autoscaler brings devices, and work begins with
+    the first. 0 is as many as there are now. A pool of fixed size asks for all of them at once; of one that
+    grows (`min_size`, `max_size`) Ray's autoscaler heard of the first actor alone (infra/README.md).
+    """
     ray.data.DataContext.get_current().enable_progress_bars = False
     # One fewer actor than CPUs would idle a core; the reading task of Ray Data needs next to none.
-    actors = min(num_devices(use_gpu), len(items))
+    actors = min(max_actors or num_devices(use_gpu), len(items))
     resources: dict[str, Any] = {"num_gpus": 1} if use_gpu else {"num_cpus": 0.9}
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map(
         worker, fn_constructor_kwargs=arguments, compute=ray.data.ActorPoolStrategy(size=actors), **resources
@@ -122,7 +160,10 @@ def fit(
         run_config=RunConfig(
             name="train",
             storage_path=str(place / "ray"),
-            failure_config=ray.train.FailureConfig(max_failures=1),
+            # Another worker for a lost one is waited for as often as for the first, a minute at a time.
+            failure_config=ray.train.FailureConfig(
+                max_failures=1, controller_failure_limit=len(WAITS_SECONDS)
+            ),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
         ),
     )

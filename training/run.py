@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from infra.store import read_json
 from training.job import SUMMARY, TrainingJob, announce, read_curve
-from training.ray_edge import Session, fit, num_devices, ray_session
+from training.ray_edge import Session, await_devices, fit, num_devices, ray_session
 
 
 def train_student(job: TrainingJob, ray_address: str, num_workers: int, use_gpu: bool) -> dict:
     """Train on `num_workers` workers and return facts for the record; the student is in `place/student`."""
     announce(job)
     with ray_session(ray_address):
+        await_devices(job.step, num_workers, use_gpu)
         threads = max(1, num_devices(use_gpu=False) // num_workers)
         fit(
             _work,

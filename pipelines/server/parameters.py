@@ -35,17 +35,15 @@ ADDRESSES = {
         r"local(\[.+\])?|spark://[^/:]+:\d+(,[^/:]+:\d+)*|k8s://.+|yarn",
         "spark://HOST:PORT, k8s://URL or local[*]",
     ),
-    "ray_address": (
-        r"|[^/:]+:\d+",
-        "HOST:PORT of the head, 6379 most often and without ray://, or nothing for a Ray of the step's own",
-    ),
+    # Not Ray's client, ray://: a step joins the cluster as a node (training/ray_node.py).
+    "ray_address": (r"|[^/:]+:\d+", "its head's HOST:PORT, or nothing for a Ray of the step's own"),
     "mlflow_uri": (
         r"|https?://[^/]+.*|(sqlite|postgresql|mysql|mssql)\S*://.+|databricks\S*",
         "http://HOST:PORT, or nothing for a database below the storage root",
     ),
     "s3_endpoint": (r"|https?://[^/]+/?", "http://HOST:PORT, or nothing for AWS"),
 }
-HERE_ONLY = re.compile(r"//(127\.|localhost|\[::1\])")
+HERE_ONLY = re.compile(r"(^|//)(127\.|localhost|\[::1\])")
 
 
 def read_parameters(

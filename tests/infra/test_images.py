@@ -1,8 +1,8 @@
 """How images are named, staged and built, without an engine; their entry point, with a stand-in for Java."""
 
-import os
 import stat
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from infra.code_version import PACKAGES, ROOT
 from infra.images import build as images
 from infra.images.build import IMAGES, BuildError, Settings, content_tag, default_base
+from spark_jobs.executor import java_command
 
 BASE = "registry.example/python:3@sha256:" + "0" * 64
 ENTRYPOINT = Path(images.__file__).with_name("entrypoint.sh")
@@ -142,26 +143,16 @@ def test_the_entry_point_runs_what_it_is_given():
 
 
 def test_the_entry_point_becomes_a_spark_executor(tmp_path):
+    """Java's arguments are spark_jobs/executor.py's, and that module's tests look at them one by one."""
     java = tmp_path / "java"
     java.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     java.chmod(0o755)
     spark = {"DRIVER_URL": "spark://driver:7078", "EXECUTOR_ID": "3", "EXECUTOR_CORES": "4"}
     spark |= {"APPLICATION_ID": "spark-1", "EXECUTOR_POD_IP": "10.0.0.7", "EXECUTOR_POD_NAME": "exec-3"}
     spark |= {"EXECUTOR_MEMORY": "4g", "RESOURCE_PROFILE_ID": "1"}
-    spark |= {"JAVA_OPT_0": "-Da=with blank", "JAVA_OPT_1": '-Db="$HOME"', "JAVA_OPT_3": "not in the row"}
-    environment = {f"SPARK_{key}": value for key, value in spark.items()}
-    environment["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    spark |= {"JAVA_OPT_0": "-Da=with blank", "JAVA_OPT_1": '-Db="$HOME"'}
+    environment = {f"SPARK_{key}": value for key, value in spark.items()} | {"PYTHONPATH": str(ROOT)}
+    environment["PATH"] = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run([ENTRYPOINT, "executor"], env=environment, capture_output=True, text=True)
-    first = done.stdout.splitlines()
-    assert first[:5] == ["-Da=with blank", '-Db="$HOME"', "-Xms4g", "-Xmx4g", "-cp"]
-    assert first[6] == "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
-    told = dict(zip(first[7::2], first[8::2], strict=True))
-    assert told == {
-        "--driver-url": "spark://driver:7078",
-        "--executor-id": "3",
-        "--cores": "4",
-        "--app-id": "spark-1",
-        "--hostname": "10.0.0.7",
-        "--resourceProfileId": "1",
-        "--podName": "exec-3",
-    }
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == java_command(environment)[1:]

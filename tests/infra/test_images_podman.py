@@ -12,11 +12,11 @@ import pytest
 
 from infra.code_version import code_version
 from infra.images.build import build
+from tests.podman import RESTRICTED
 from tests.small_image import small_image
 
 PORT = 18767
 RUN = "import sys; from pipelines.cli import main; sys.argv[0] = 'dcclip'; main()"
-RESTRICTED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
 
 
 @pytest.fixture(scope="module")

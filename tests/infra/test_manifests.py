@@ -7,6 +7,7 @@ import ray
 import yaml
 
 from pipelines import resources
+from pipelines.recipes import full
 from tests.infra.manifests import OVERLAYS, PLATFORM, address, named, pod_templates, render, selects
 
 # The oldest release that is still looked after, and the newest that the schemas know.
@@ -276,3 +277,13 @@ def test_settings_of_an_executor_are_a_pod(objects):
     assert settings[f"{prefix}.executor.podTemplateContainerName"] == pod["spec"]["containers"][0]["name"]
     assert settings[f"{prefix}.executor.podTemplateFile"] == f"{resources.SPARK_SETTINGS[1]}/executor.yaml"
     assert settings[f"{prefix}.authenticate.executor.serviceAccountName"] == pod["spec"]["serviceAccountName"]
+
+
+def test_ray_may_bring_all_that_the_recipe_asks_for():
+    """More would be waited for in vain (training), or complained about (embedding)."""
+    recipe = full()
+    (cluster,) = named(render("cloud"), "RayCluster").values()
+    most = {group["groupName"]: group["maxReplicas"] for group in cluster["spec"]["workerGroupSpecs"]}
+    asked = [recipe.embed_pairs.max_teachers]
+    asked += [recipe.distill_student.num_workers, recipe.align_student.num_workers]
+    assert max(asked) == most["gpu"]

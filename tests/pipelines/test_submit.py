@@ -80,6 +80,21 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
 
+def test_a_recipes_kind_of_gpu_is_asked_for_by_the_steps(backend, endpoint):
+    """In a process of its own, as a person does it: the word is read when the pipeline is imported."""
+    command = [Path(sys.executable).with_name("dcclip"), "submit", "dcclip-full", *PARAMETERS, *PINNED]
+    subprocess.run([*command, "--set", "gpu=h100"], capture_output=True, text=True, check=True)
+    executors = only(backend.versions)["pipeline_spec"]["deploymentSpec"]["executors"]
+    resources = {name: executor["container"]["resources"] for name, executor in executors.items()}
+    asked = {
+        name: given["accelerator"]["resourceCount"]
+        for name, given in resources.items()
+        if "accelerator" in given
+    }
+    assert asked == {f"exec-{name}": str(wanted.gpus) for name, wanted in RESOURCES.items() if wanted.gpus}
+    assert only(backend.runs)["runtime_config"]["parameters"]["overrides"]["gpu"] == "h100"
+
+
 def test_submit_uploads_and_runs(backend, endpoint, dcclip, package):
     status, out, err = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--run-name", "mine")
     assert status == 0
@@ -183,8 +198,8 @@ def test_two_who_submit_at_once_share_a_version(backend, endpoint, dcclip):
         ),
         (["dcclip-full", "recipe=full", "storage_root=out"], "give a folder that every pod mounts"),
         (["dcclip-full", "recipe=full", "spark_master=spark"], "give spark://HOST:PORT"),
-        (["dcclip-full", "recipe=full", "ray_address=ray"], "give HOST:PORT of the head"),
-        (["dcclip-full", "recipe=full", "ray_address=ray://ray:10001"], "without ray://"),
+        (["dcclip-full", "recipe=full", "ray_address=ray"], "give its head's HOST:PORT"),
+        (["dcclip-full", "recipe=full", "ray_address=ray://ray:10001"], "give its head's HOST:PORT"),
         (["dcclip-full", "recipe=full", "mlflow_uri=mlflow:5000"], "give http://HOST:PORT"),
         (["dcclip-full", "recipe=full", "s3_endpoint=minio"], "give http://HOST:PORT"),
         (
@@ -212,9 +227,10 @@ def test_lists_that_are_there_pass(backend, endpoint, dcclip, tmp_path):
     assert "lists/wukong" not in err
 
 
-def test_an_address_of_this_machine_is_told(backend, endpoint, dcclip):
-    _, _, err = dcclip("submit", "dcclip-full", "recipe=full", *PINNED, "mlflow_uri=http://localhost:5000")
-    assert "note: mlflow_uri=http://localhost:5000 is this machine to us" in err
+@pytest.mark.parametrize("word", ["mlflow_uri=http://localhost:5000", "ray_address=127.0.0.1:6379"])
+def test_an_address_of_this_machine_is_told(backend, endpoint, dcclip, word):
+    _, _, err = dcclip("submit", "dcclip-full", "recipe=full", *PINNED, word)
+    assert f"note: {word} is this machine to us" in err
 
 
 def test_a_token_lets_in(backend, endpoint, dcclip, monkeypatch):

@@ -1,4 +1,5 @@
-"""A Kubernetes API of pods on loopback, which also is the kubelet: a pod's container runs as a process here.
+"""A Kubernetes API of pods on loopback, which also is the kubelet: a pod's container runs as a process here,
+or in a container of its image.
 
 It grants what a Role grants and no more, and keeps what it was asked for: `bodies` of new pods, `refused`
 requests. Enough for Spark's driver: pods are read, listed, watched over HTTP, created and deleted.
@@ -13,7 +14,7 @@ import sys
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,11 +22,20 @@ VERBS = {"POST": "create", "DELETE": "delete", "PUT": "update", "PATCH": "patch"
 NOW = "2026-01-01T00:00:00Z"
 
 
+# Of this machine's environment, what processes and podman need.
+KEPT = ("PATH", "PYTHONPATH", "JAVA_HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "TMPDIR")
+
+
+def as_process(container: dict, environment: dict[str, str]) -> list[str]:
+    """The command line of a pod's container, for this machine's Python."""
+    return [sys.executable if part == "python" else part for part in container["command"]] + container["args"]
+
+
 class Pods:
     """The pods of one namespace, and the processes that run their containers."""
 
-    def __init__(self, logs: Path):
-        self.logs, self.pods, self.processes = logs, {}, {}
+    def __init__(self, logs: Path, command_of: Callable[[dict, dict], list[str]]):
+        self.logs, self.pods, self.processes, self.command_of = logs, {}, {}, command_of
         self.watchers: list[queue.Queue] = []
         self.bodies: list[dict] = []
         self.refused: list[str] = []
@@ -43,18 +53,17 @@ class Pods:
         self.bodies.append(json.loads(json.dumps(body)))
         pod = self.add(body)
         name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]
-        command = [sys.executable if part == "python" else part for part in container["command"]]
         fields = {"status.podIP": "127.0.0.1", "metadata.name": name}
         given = {
             item["name"]: item.get("value") or fields[item["valueFrom"]["fieldRef"]["fieldPath"]]
             for item in container["env"]
             if item.get("value") or "valueFrom" in item
         }
-        kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "JAVA_HOME") if key in os.environ}
+        kept = {key: os.environ[key] for key in KEPT if key in os.environ}
         here = {"SPARK_LOCAL_DIRS": str(self.logs), "HOME": str(self.logs)}
         with (self.logs / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(
-                command + container["args"], env=kept | given | here, stdout=log, stderr=log
+                self.command_of(container, given), env=kept | given | here, stdout=log, stderr=log
             )
         self._tell("ADDED", pod)
         pod["status"] = {"phase": "Running", "podIP": "127.0.0.1", "startTime": NOW}
@@ -155,12 +164,17 @@ def _handler(namespace: str, pods: Pods, granted: set[tuple[str, str]]):
 
 
 @contextlib.contextmanager
-def kubernetes_api(namespace: str, role: dict, logs: Path) -> Iterator[tuple[str, Pods]]:
-    """(URL, pods) of an API that grants what `role`, a manifest, grants; ends what it started."""
+def kubernetes_api(
+    namespace: str, role: dict, logs: Path, command_of: Callable[[dict, dict], list[str]] = as_process
+) -> Iterator[tuple[str, Pods]]:
+    """(URL, pods) of an API that grants what `role`, a manifest, grants; ends what it started.
+
+    `command_of(container, environment)` is the command line that stands for a pod's container.
+    """
     granted = {
         (resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]
     }
-    pods = Pods(logs)
+    pods = Pods(logs, command_of)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(namespace, pods, granted))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -8,22 +8,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
 from spark_jobs.executor import BACKEND, JARS, java_command
 from spark_jobs.kubernetes import kubernetes_settings
 from tests.spark_jobs.kube_api import kubernetes_api
+from tests.spark_jobs.kube_job import JOB, POD, role, small_settings
 
-BASE = Path(__file__).parents[2] / "infra" / "manifests" / "base"
-POD = {
-    "DCCLIP_POD_IP": "10.0.0.7",
-    "DCCLIP_POD_NAME": "dcclip-full-abc",
-    "DCCLIP_NAMESPACE": "dcclip",
-    "DCCLIP_IMAGE": "registry.example/dcclip:1",
-}
 EXECUTOR = {
     "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@10.0.0.7:7078",
     "SPARK_EXECUTOR_ID": "3",
@@ -72,51 +64,7 @@ def test_an_executor_is_javas_command_line():
     assert "/extra:" in java_command({**EXECUTOR, "SPARK_CLASSPATH": "/extra"})[4]
 
 
-JOB = """
-import json, os, sys
-import pyarrow as pa
-from spark_jobs.session import spark_session
-
-def where(batches):
-    for batch in batches:
-        row = {"pod": os.environ["SPARK_EXECUTOR_POD_NAME"], "mark": os.environ["MARK"]}
-        row["total"] = sum(batch["id"].to_pylist())
-        yield pa.RecordBatch.from_pylist([row])
-
-with spark_session("job", "k8s://" + sys.argv[1], environment={"MARK": "m"}) as spark:
-    shuffled = spark.range(100).repartition(3)
-    rows = shuffled.mapInArrow(where, "pod string, mark string, total long").collect()
-    marks = [sorted({row[name] for row in rows}) for name in ("pod", "mark")]
-    print(json.dumps([*marks, sum(row.total for row in rows)]))
-"""
-
-
-SMALL = """
-spark.dynamicAllocation.maxExecutors 1
-spark.executor.cores 1
-spark.executor.memory 512m
-spark.executor.memoryOverhead 512m
-spark.kubernetes.executor.request.cores 1
-spark.kubernetes.executor.limit.cores 1
-"""
-
-
-def small_settings(folder: Path) -> None:
-    """The ConfigMap's files, but of executors for a small machine."""
-    defaults = (BASE / "spark" / "defaults.conf").read_text()
-    (folder / "defaults.conf").write_text(defaults.replace("/etc/dcclip/spark", str(folder)))
-    (folder / "sizes.conf").write_text(SMALL)
-    (folder / "executor.yaml").write_text((BASE / "spark" / "executor.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def role() -> dict:
-    """What the manifests let a step do."""
-    manifests = yaml.safe_load_all((BASE / "access.yaml").read_text())
-    return next(item for item in manifests if item["kind"] == "Role")
-
-
-def test_a_job_runs_in_pods_with_the_rights_that_the_manifests_give(tmp_path, role):
+def test_a_job_runs_in_pods_with_the_rights_that_the_manifests_give(tmp_path):
     small_settings(tmp_path)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("KUBE")},
@@ -126,7 +74,7 @@ def test_a_job_runs_in_pods_with_the_rights_that_the_manifests_give(tmp_path, ro
         "SPARK_LOCAL_IP": "127.0.0.1",
         "HOME": str(tmp_path),
     }
-    with kubernetes_api("dcclip", role, tmp_path) as (url, pods):
+    with kubernetes_api("dcclip", role(), tmp_path) as (url, pods):
         driver = pods.add({"kind": "Pod", "metadata": {"name": POD["DCCLIP_POD_NAME"]}}, "Running")
         job = [sys.executable, "-c", JOB, url]
         done = subprocess.run(job, env=environment, capture_output=True, text=True, timeout=900)
