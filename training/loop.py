@@ -34,17 +34,19 @@ def learning_rate_factor(step: int, num_steps: int, warmup_share: float) -> floa
 def make_optimizers(
     parameters: list[nn.Parameter], tables: list[nn.Parameter], phase: Phase
 ) -> list[torch.optim.Optimizer]:
-    """AdamW; vectors and scalars (biases, norms, the temperature) do not decay, nor do token tables."""
+    """AdamW; vectors and scalars (biases, norms, the temperature) do not decay, nor do token tables.
+
+    The learning rate is set before every step.
+    """
     known = {id(table) for table in tables}
     rest = [item for item in parameters if id(item) not in known]
     groups = [
         {"params": [item for item in rest if item.ndim > 1]},
         {"params": [item for item in rest if item.ndim <= 1], "weight_decay": 0.0},
     ]
-    rate = {"lr": phase.learning_rate}
-    adamw = torch.optim.AdamW(groups, **rate, weight_decay=phase.weight_decay, betas=(0.9, 0.98), fused=True)
+    adamw = torch.optim.AdamW(groups, weight_decay=phase.weight_decay, betas=(0.9, 0.98), fused=True)
     # No momentum: a row that is looked up once would take a tenth of its step, and never the rest.
-    return [adamw, torch.optim.SparseAdam(tables, **rate, betas=(0.0, 0.98))] if tables else [adamw]
+    return [adamw, torch.optim.SparseAdam(tables, betas=(0.0, 0.98))] if tables else [adamw]
 
 
 def clip_gradients(parameters: list[nn.Parameter], max_norm: float) -> Tensor:

@@ -82,10 +82,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def phase_of(batch_size: int, num_steps: int) -> Phase:
-    """The recipes' alignment, on pairs alone."""
-    return replace(
-        BOTH_TOWERS, name=str(batch_size), data="pairs", batch_size=batch_size, num_steps=num_steps
-    )
+    """The recipes' alignment on pairs alone, so without what it learns from texts beside them."""
+    terms = {name: weight for name, weight in BOTH_TOWERS.terms.items() if name != "text_affinity"}
+    sizes = {"batch_size": batch_size, "num_steps": num_steps}
+    return replace(BOTH_TOWERS, name=str(batch_size), data="pairs", terms=terms, **sizes)
 
 
 def job_of(folder: Path, world: int) -> TrainingJob:

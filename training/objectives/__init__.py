@@ -60,8 +60,21 @@ def check_terms(weights: dict[str, float]) -> None:
 
 
 def evaluate_terms(weights: dict[str, float], at: Context) -> tuple[Tensor, dict[str, float]]:
-    """(weighted sum, each term's own value)."""
+    """(weighted sum, each term's own value).
+
+    Raises:
+        ValueError: a term needs what the phase's towers and data do not give.
+    """
     # A dict comes out of KFP in any order, and sums of floats depend on it.
-    values = {name: TERMS[name](at) for name in sorted(weights)}
+    values = {name: _value(name, at) for name in sorted(weights)}
     total = torch.stack([weights[name] * value for name, value in values.items()]).sum()
     return total, {name: float(value.detach()) for name, value in values.items()}
+
+
+def _value(name: str, at: Context) -> Tensor:
+    try:
+        return TERMS[name](at)
+    except KeyError as missing:
+        raise ValueError(
+            f"the term {name} needs {missing}, which the phase's towers and data do not give"
+        ) from None

@@ -43,6 +43,11 @@ def test_known_terms_are_accepted():
     assert check_terms(dict.fromkeys(TERMS, 1.0)) is None
 
 
+def test_a_term_that_the_phase_does_not_feed_says_what_it_needs():
+    with pytest.raises(ValueError, match="the term text_affinity needs 'text_vector', which the phase"):
+        evaluate_terms({"text_affinity": 1.0}, pair_context([1] * ROWS))
+
+
 @each_pair_term
 @pytest.mark.parametrize("has_zh", [[1, 1, 0, 1, 0, 1], [0] * ROWS], ids=["some zh", "no zh"])
 def test_terms_are_finite_whatever_captions_are_missing(term, has_zh):
