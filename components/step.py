@@ -58,6 +58,11 @@ def _restore(hint: Any, value: Any) -> Any:
     return build(nested, value) if nested and isinstance(value, dict) else value
 
 
+def result_name(config: dict, inputs: dict[str, str]) -> str:
+    """The name of a result among its step's: what `config` has as values and code, and the inputs' names."""
+    return identity(config["values"], config["code"], inputs)
+
+
 def run_step(
     name: str,
     function: Callable[..., dict],
@@ -80,7 +85,7 @@ def run_step(
     config = plain(config)
     sources = {key: artifact.uri for key, artifact in inputs.items()}
     relative = {key: place_name(uri) for key, uri in sources.items()}
-    place = f"{config['root']}/{name}/{identity(config['values'], config['code'], relative)}"
+    place = f"{config['root']}/{name}/{result_name(config, relative)}"
     engines = config["engines"]
     with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
         record = read_record(place, endpoint)

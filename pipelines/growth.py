@@ -8,9 +8,9 @@ from typing import Any
 
 from components.data_version import DataSet
 from components.distill_student import CHAMPION
-from components.step import StepError
+from components.step import StepError, result_name
 from infra.places import files_url, read_record
-from infra.store import identity, plain
+from infra.store import plain
 from infra.versions import Version, Versions
 from pipelines.recipes import Recipe
 from pipelines.resolve import DATA_STEPS, PIPELINE_STEPS, STEPS, resolve
@@ -61,14 +61,14 @@ def resolve_run(recipe: Recipe, root: str, engines: dict[str, str], pipeline: st
 
 
 def data_places(configs: dict[str, dict]) -> dict[str, str]:
-    """Where the data steps' results will be (`STEP/IDENTITY`), as components.step.run_step names it.
+    """Where the data steps' results will be (`STEP/NAME`).
 
     So that the whole, which has yet to make the data, decides as dcclip-train does, which finds them.
     """
     names: dict[str, str] = {}
     for step in DATA_STEPS:
         inputs = {argument: names[source] for argument, source in READS[step].items()}
-        names[step] = identity(plain(configs[step]["values"]), configs[step]["code"], inputs)
+        names[step] = result_name(plain(configs[step]), inputs)
     return {step: f"{step}/{name}" for step, name in names.items()}
 
 
