@@ -41,7 +41,7 @@ class DemoCorpus:
     num_unseen: int = 313
     max_concepts: int | None = None
     max_words: int = 40_000
-    num_phrases: int = 80_000
+    num_phrases: int = 160_000
     num_variants: int = 12_000
     port: int = 8765
     seed: int = 0

@@ -93,7 +93,7 @@ SHORT_CHINESE = replace(CHINESE, min_chars=1, min_words=0)
 SHORT_ENGLISH = replace(ENGLISH, min_chars=2, min_words=0)
 # They are also made of rare words, many of them once: a word that is no token is hardly learned. And at 72
 # pixels the network that the student starts from sees things smaller than it has learned to.
-EMOJI_STUDENT = replace(NANO, image_size=96, vocab_size=96_000)
+EMOJI_STUDENT = replace(NANO, image_size=96, vocab_size=80_000)
 EMOJI = ImageLimits(min_side=32, min_bytes=100, min_sigma=2.0, min_entropy=0.1)
 
 

@@ -1,8 +1,8 @@
 """What a student starts from: weights it inherits instead of random ones (TinyCLIP, arXiv 2309.12314).
 
 The image tower takes the first layers of a pretrained EfficientNet-Lite, as far as shapes agree. The text
-tower takes the teacher's vectors of the tokens (training/token_meanings.py), reduced to its own width, and
-begins as their average: a bag of words that already speaks both languages.
+tower takes what the teacher's vectors tell of the tokens (training/token_meanings.py), reduced to its own
+width, and begins as their mean: a bag of words that already speaks both languages.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import normalize
 
 from training.student import Student
 from training.token_meanings import TokenMeanings
@@ -60,7 +61,7 @@ def _matching_layers(ours: nn.Module, theirs: nn.Module) -> list[tuple[nn.Module
 
 @torch.no_grad()
 def inherit_token_embeddings(student: Student, known: Iterable[tuple[list[str], np.ndarray]]) -> int:
-    """Start token embeddings from the teacher's vectors of texts; returns how many tokens had one.
+    """Start the text tower from the teacher's vectors of texts; returns how many tokens had a meaning.
 
     Without any, nothing is changed. The text tower must not be wider than the teacher.
 
@@ -68,29 +69,47 @@ def inherit_token_embeddings(student: Student, known: Iterable[tuple[list[str], 
         known: texts and the teacher's unit vectors of them (texts, width), in parts. Only these texts are
             asked for, and the teacher for none: a word that they do not hold gives no token a meaning.
     """
-    text_model, projection = student.model.text_model, student.model.text_projection
     meanings = None
     for texts, vectors in known:
         meanings = meanings or TokenMeanings(student.tokenizer, vectors.shape[1])
         meanings.add(texts, vectors)
     if meanings is None:
         return 0
-    rows, vectors = meanings.vectors()
-    if projection.in_features > vectors.shape[1]:
-        raise ValueError(
-            f"hidden_size {projection.in_features} is more than the teacher's {vectors.shape[1]}"
-        )
-    center, basis = reduce_width(torch.from_numpy(meanings.sampled), projection.in_features)
-    embeddings = text_model.embeddings.word_embeddings.weight
-    embeddings.zero_()
-    reduced = (torch.from_numpy(vectors) - center) @ basis
-    # Small beside what normalisation adds, and the layer norm scales it anyway.
-    embeddings[rows] = reduced * (0.06 / reduced.std().clamp_min(1e-6))
-    _start_as_average(text_model)
-    projection.weight.copy_(basis)
+    width, teacher_width = student.model.text_projection.in_features, meanings.sampled.shape[1]
+    if width > teacher_width:
+        raise ValueError(f"hidden_size {width} is more than the teacher's {teacher_width}")
+    center, basis = reduce_width(torch.from_numpy(meanings.sampled), width)
+    rows, vectors = meanings.vectors(center.numpy(), basis.numpy())
+    mark = _direction(width)
+    vectors = _without(torch.from_numpy(vectors), mark)
+    _fill_table(student, rows, vectors, mark)
+    _start_as_mean(student.model.text_model, mark)
+    projection = student.model.text_projection
+    projection.weight.copy_(_without(basis, mark))
     if projection.bias is not None:
-        projection.bias.copy_(2 * center)
+        # The last layer norm gives the sum of a text's tokens this length.
+        projection.bias.copy_(center * width**0.5 / vectors.norm(dim=1).mean().clamp_min(1e-6))
     return len(rows)
+
+
+def _direction(width: int) -> torch.Tensor:
+    """A direction of length 1 and mean 0, which a layer norm keeps."""
+    chance = torch.randn(width, generator=torch.Generator().manual_seed(1))
+    return normalize(chance - chance.mean(), dim=0)
+
+
+def _without(vectors: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
+    """The vectors, (any number, width), less their part in a direction of length 1."""
+    return vectors - (vectors @ direction)[:, None] * direction
+
+
+def _fill_table(student: Student, rows: np.ndarray, vectors: torch.Tensor, mark: torch.Tensor) -> None:
+    """Write the tokens' vectors and, for both ends of a text, `mark`; all other tokens are zero."""
+    table = student.model.text_model.embeddings.word_embeddings.weight
+    table.zero_()
+    # Small beside what normalisation adds, and the layer norm scales it anyway.
+    table[rows] = vectors * (0.06 / vectors.std().clamp_min(1e-6))
+    table[[student.tokenizer.cls_token_id, student.tokenizer.sep_token_id]] = mark
 
 
 def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,12 +121,22 @@ def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch
     return center, main @ torch.linalg.qr(chance).Q
 
 
-def _start_as_average(text_model: nn.Module) -> None:
-    """Let the first attention layer pass the mean of all tokens on, with positions in the background."""
+def _start_as_mean(text_model: nn.Module, mark: torch.Tensor) -> None:
+    """Let the text tower give the mean of a text's tokens, with positions in the background.
+
+    The ends stand in the direction `mark`, in which no token has a part, and the first layer's keys turn away
+    from it. What else the layers add to the mean begins at nothing.
+    """
     text_model.embeddings.position_embeddings.weight.mul_(0.2)
     text_model.embeddings.token_type_embeddings.weight.zero_()
+    for layer in text_model.encoder.layer:
+        layer.attention.output.dense.weight.zero_()
+        layer.output.dense.weight.zero_()
     attention = text_model.encoder.layer[0].attention
     identity = torch.eye(attention.self.value.in_features)
     attention.self.value.weight.copy_(identity)
     attention.output.dense.weight.copy_(2 * identity)
     attention.self.key.weight.mul_(0.5)
+    first_of_heads = slice(None, None, attention.self.attention_head_size)
+    attention.self.query.weight[first_of_heads] = mark
+    attention.self.key.weight[first_of_heads] = -0.125 * mark

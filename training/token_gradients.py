@@ -54,12 +54,17 @@ def _mean_over_workers(table: nn.Parameter) -> torch.Tensor:
     values[torch.searchsorted(rows, own)] = gradient.values()
     dist.all_reduce(values)
     values /= dist.get_world_size()
-    return torch.sparse_coo_tensor(rows[None], values, table.shape, is_coalesced=True)
+    return _sparse(rows[None], values, table)
 
 
 def _nothing(table: nn.Parameter) -> torch.Tensor:
     rows = torch.empty(1, 0, dtype=torch.long, device=table.device)
-    return torch.sparse_coo_tensor(rows, table.new_empty(0, table.shape[1]), table.shape, is_coalesced=True)
+    return _sparse(rows, table.new_empty(0, table.shape[1]), table)
+
+
+def _sparse(rows: torch.Tensor, values: torch.Tensor, table: nn.Parameter) -> torch.Tensor:
+    """A gradient of the table with these rows, each at most once; not told whether to check, torch warns."""
+    return torch.sparse_coo_tensor(rows, values, table.shape, is_coalesced=True, check_invariants=False)
 
 
 def stored(gradient: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """A WordPiece tokenizer for both languages, made from the captions and texts that were kept.
 
 The vocabulary holds every frequent character, English word pieces, and whole frequent words of both
-languages, so that a common word is one token in either. A Han character that it lacks stands alone, so that
+languages, so that a common word is one token in either. A word is the same token wherever it stands, in the
+middle of Chinese too, where no space tells. A Han character that the vocabulary lacks stands alone, so that
 the words around it keep their meaning. Texts are expected in order of frequency or at random. Of more than
 `MAX_TEXTS` texts an even sample is learned from, so that memory is bounded however many there are.
 """
@@ -14,7 +15,6 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from tokenizers import (
-    BertWordPieceTokenizer,
     Regex,
     Tokenizer,
     decoders,
@@ -30,15 +30,14 @@ PAD, UNKNOWN, FIRST, LAST, MASK = SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]",
 HAN = re.compile(r"[\u3400-\u9fff]")
 HAN_WORD = re.compile(r"[\u3400-\u9fff]{2,4}")
 LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]{2,}")
-INSIDE_WORD = re.compile(r"(?<=[^\W_\u3400-\u9fff])[^\W_\u3400-\u9fff]")
 PIECES_SHARE = 0.1
 # Chinese is written without spaces: a run of Han is one word to WordPiece, however long.
 MAX_RUN_CHARS = 1_000
 MAX_ALPHABET = 1_000
 # About 1 GB of Wukong's and CC12M's captions while they are counted.
 MAX_TEXTS = 2_000_000
-# How often a run of two to four Han must occur to count as a word that no list names.
-MIN_HAN_COUNT = 100
+# How often a run of two to four Han must occur to count as a word.
+MIN_HAN_COUNT = 8
 
 
 def sample_texts(texts: Iterable[str], max_texts: int = MAX_TEXTS, seed: int = 0) -> tuple[list[str], int]:
@@ -90,7 +89,14 @@ def unknown_share(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> float
 
 def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
     """BERT's rules around a vocabulary, but for runs of Han: see the module's docstring."""
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=UNKNOWN, max_input_chars_per_word=MAX_RUN_CHARS))
+    tokenizer = Tokenizer(
+        WordPiece(
+            vocabulary,
+            unk_token=UNKNOWN,
+            max_input_chars_per_word=MAX_RUN_CHARS,
+            continuing_subword_prefix="",
+        )
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(
         lowercase=True, handle_chinese_chars=False, strip_accents=False
     )
@@ -101,7 +107,7 @@ def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
     )
     ends = [(token, vocabulary[token]) for token in (LAST, FIRST)]
     tokenizer.post_processor = processors.BertProcessing(*ends)
-    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.decoder = decoders.WordPiece(prefix="")
     return tokenizer
 
 
@@ -109,45 +115,39 @@ def _tokens(texts: list[str], vocab_size: int) -> Iterator[str]:
     """Candidates for the vocabulary, the indispensable ones first; duplicates are the caller's matter."""
     characters = Counter(char for text in texts for char in text if not char.isspace())
     common = [char for char, _ in characters.most_common(vocab_size // 3)]
-    yield from chain(SPECIAL, common, (f"##{char}" for char in common))
+    yield from chain(SPECIAL, common)
     yield from _word_pieces(texts, int(vocab_size * PIECES_SHARE))
     latin = Counter(word for text in texts for word in LATIN_WORD.findall(text))
-    # A Chinese text that is a word by itself is taken as one; inside a sentence it may stand after another.
-    han = dict.fromkeys(text for text in texts if HAN_WORD.fullmatch(text))
-    # What the texts name no word for is learned only where there is room for it.
-    words = chain(han, _han_pieces(texts, vocab_size // 3))
-    latin_words = (word for word, _ in latin.most_common())
-    # Two English words for a Chinese one, which takes two tokens: half of the room for each language.
-    for first, second, other in zip_longest(latin_words, latin_words, words):
-        yield from (token for token in (first, second, other, other and f"##{other}") if token)
+    # Where runs of Han are rare, a short text is taken for a word; most short texts are more than one.
+    short = dict.fromkeys(text for text in texts if HAN_WORD.fullmatch(text))
+    words = chain(_han_pieces(texts, vocab_size // 2), short)
+    for pair in zip_longest((word for word, _ in latin.most_common()), words):
+        yield from filter(None, pair)
 
 
 def _word_pieces(texts: list[str], num_pieces: int) -> list[str]:
-    """Pieces of words in alphabetic script, learned from the texts that have any."""
-    alphabetic = [text for text in texts if LATIN_WORD.search(text)]
-    characters = Counter(char for text in alphabetic for char in text if not char.isspace())
-    ranked = sorted(characters, key=lambda char: (-characters[char], char))[:MAX_ALPHABET]
-    inside = {char for text in alphabetic for char in INSIDE_WORD.findall(text)}
-    # Unless named, what goes on with a word is numbered in the order of a hash map, and that decides ties.
-    trainer = BertWordPieceTokenizer(lowercase=True, strip_accents=False)
-    trainer.train_from_iterator(
-        alphabetic,
-        vocab_size=num_pieces,
-        min_frequency=2,
-        limit_alphabet=MAX_ALPHABET,
-        special_tokens=[*SPECIAL, *ranked, *(f"##{char}" for char in ranked if char in inside)],
-        show_progress=False,
+    """Pieces of words in alphabetic script, the characters first, learned from the texts that have any."""
+    alphabetic = (text for text in texts if LATIN_WORD.search(text))
+    words = pre_tokenizers.BertPreTokenizer()
+    return _pairs_joined(
+        alphabetic, words, vocab_size=num_pieces, min_frequency=2, limit_alphabet=MAX_ALPHABET
     )
-    return sorted(trainer.get_vocab(), key=trainer.get_vocab().get)
 
 
 def _han_pieces(texts: list[str], num_pieces: int) -> Iterator[str]:
     """Frequent runs of two to four Han, the most frequent first: what a list of words would hold."""
-    tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\u3400-\u9fff]+"), "removed")
-    trainer = BpeTrainer(
-        vocab_size=num_pieces, min_frequency=MIN_HAN_COUNT, max_token_length=4, show_progress=False
+    chinese = (text for text in texts if HAN.search(text))
+    runs = pre_tokenizers.Split(Regex(r"[^\u3400-\u9fff]+"), "removed")
+    pieces = _pairs_joined(
+        chinese, runs, vocab_size=num_pieces, min_frequency=MIN_HAN_COUNT, max_token_length=4
     )
-    tokenizer.train_from_iterator((text for text in texts if HAN.search(text)), trainer)
+    yield from (piece for piece in pieces if HAN_WORD.fullmatch(piece))
+
+
+def _pairs_joined(texts: Iterable[str], words: pre_tokenizers.PreTokenizer, **options) -> list[str]:
+    """What byte-pair encoding makes of the words, by characters: these first, then frequent pairs."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = words
+    tokenizer.train_from_iterator(texts, BpeTrainer(show_progress=False, **options))
     vocabulary = tokenizer.get_vocab()
-    yield from (piece for piece in sorted(vocabulary, key=vocabulary.get) if HAN_WORD.fullmatch(piece))
+    return sorted(vocabulary, key=vocabulary.get)

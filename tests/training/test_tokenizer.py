@@ -35,12 +35,17 @@ def test_a_word_that_was_seen_is_one_token(tokenizer, word):
     assert tokenizer.tokenize(word) == [word]
 
 
+@pytest.mark.parametrize("text", ["红色柠檬", "一只柠檬", "猫的柠檬", "redlemon", "red lemon"])
+def test_a_word_is_one_token_wherever_it_stands(tokenizer, text):
+    assert tokenizer.tokenize(text)[-1] in ("柠檬", "lemon")
+
+
 def test_han_that_forms_no_known_word_falls_into_characters(tokenizer):
-    assert [token.removeprefix("##") for token in tokenizer.tokenize("猫里房")] == ["猫", "里", "房"]
+    assert tokenizer.tokenize("猫里房") == ["猫", "里", "房"]
 
 
 def test_an_unknown_character_costs_only_itself(tokenizer):
-    tokens = [token.removeprefix("##") for token in tokenizer.tokenize("红色的龘柠檬")]
+    tokens = tokenizer.tokenize("红色的龘柠檬")
     assert tokens.count("[UNK]") == 1
     assert "柠檬" in tokens
 
@@ -104,8 +109,8 @@ def test_frequent_runs_of_han_become_words_though_no_text_names_them():
     ]
     tokenizer = train_tokenizer(captions, 200, 32)
     assert len(tokenizer.tokenize("黄色的柠檬")) <= 2
-    assert "".join(token.removeprefix("##") for token in tokenizer.tokenize("黄色的柠檬")) == "黄色的柠檬"
-    rare = train_tokenizer(captions[:90], 200, 32)
+    assert "".join(tokenizer.tokenize("黄色的柠檬")) == "黄色的柠檬"
+    rare = train_tokenizer(captions[:28:4], 200, 32)
     assert len(rare.tokenize("黄色的柠檬")) == 5
 
 
