@@ -62,10 +62,20 @@ def test_inherited_layers_compute_what_the_network_computes(heir):
 
 def test_known_words_start_apart_as_their_meanings_are(heir):
     assert inherit_token_embeddings(heir, known(WORDS)) >= len(WORDS)
-    vectors = StudentEncoder(heir).embed_texts(WORDS)
-    # What all texts share, the first token's own position, says nothing of a word.
-    meanings = (vectors - vectors.mean(axis=0)) @ ToyTeacher().embed_texts(WORDS[:6]).T
-    assert meanings.argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
+    vectors, taught = StudentEncoder(heir).embed_texts(WORDS), ToyTeacher().embed_texts(WORDS)
+    assert (vectors @ taught[:6].T).argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
+    assert (vectors * taught).sum(axis=1).min() > 0.8
+
+
+def test_a_text_starts_as_the_mean_of_its_words(heir):
+    inherit_token_embeddings(heir, known(WORDS))
+    encoder = StudentEncoder(heir)
+    words, texts = (
+        encoder.embed_texts(["red", "green", "黑"]),
+        encoder.embed_texts(["red green", "黑 green red"]),
+    )
+    for text, mean in zip(texts, [words[:2].mean(axis=0), words.mean(axis=0)], strict=True):
+        assert text @ mean > 0.9 * np.linalg.norm(mean)
 
 
 def test_a_vit_students_tokens_start_from_the_teacher_too():
@@ -74,7 +84,7 @@ def test_a_vit_students_tokens_start_from_the_teacher_too():
     student = build_student(replace(TINY_VIT, text=NARROW), tokenizer, WIDTH)
     assert inherit_token_embeddings(student, known(WORDS)) >= len(WORDS)
     vectors = StudentEncoder(student).embed_texts(WORDS)
-    meanings = (vectors - vectors.mean(axis=0)) @ ToyTeacher().embed_texts(WORDS[:6]).T
+    meanings = vectors @ ToyTeacher().embed_texts(WORDS[:6]).T
     assert meanings.argmax(axis=1).tolist() == [0, 1, 2, 3, 4, 5] * 2
 
 
