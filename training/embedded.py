@@ -3,6 +3,7 @@
 Rows keep what is stored, as it is stored: pictures encoded, vectors as bfloat16 bytes.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from training.views import View, from_record
 BROKEN = (pa.ArrowInvalid, OSError)
 # What Python takes for a row beside pictures and vectors, roughly.
 OBJECTS_BYTES = 1_000
+# From so many texts the meanings of tokens are read.
+MAX_KNOWN_TEXTS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,14 @@ class Embedded:
         for name, number in self.num_texts().items():
             yield from (row.text for row in self.texts(Unit(name, number)))
 
-    def known_vectors(self) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Texts without images with the teacher's unit vectors (texts, width), a row group at a time."""
-        for name, number in self.num_texts().items():
+    def known_vectors(self, max_texts: int = MAX_KNOWN_TEXTS) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Texts without images with the teacher's unit vectors (texts, width), a row group at a time.
+
+        Of more than `max_texts`, every second, third and so on row group.
+        """
+        counts = self.num_texts()
+        every = max(1, math.ceil(sum(counts.values()) / max_texts))
+        for name, number in list(counts.items())[::every]:
             if rows := self.texts(Unit(name, number)):
                 vectors = shards.from_bf16(b"".join(row.vector for row in rows), self.width)
                 yield [row.text for row in rows], vectors

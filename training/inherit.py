@@ -75,11 +75,11 @@ def inherit_token_embeddings(student: Student, known: Iterable[tuple[list[str], 
         meanings.add(texts, vectors)
     if meanings is None:
         return 0
-    width, teacher_width = student.model.text_projection.in_features, meanings.sampled.shape[1]
-    if width > teacher_width:
-        raise ValueError(f"hidden_size {width} is more than the teacher's {teacher_width}")
-    center, basis = reduce_width(torch.from_numpy(meanings.sampled), width)
-    rows, vectors = meanings.vectors(center.numpy(), basis.numpy())
+    width = student.model.text_projection.in_features
+    if width > meanings.width:
+        raise ValueError(f"hidden_size {width} is more than the teacher's {meanings.width}")
+    basis = main_directions(torch.from_numpy(meanings.covariance), width)
+    rows, vectors = meanings.vectors(basis.numpy())
     mark = _direction(width)
     vectors = _without(torch.from_numpy(vectors), mark)
     _fill_table(student, rows, vectors, mark)
@@ -88,7 +88,8 @@ def inherit_token_embeddings(student: Student, known: Iterable[tuple[list[str], 
     projection.weight.copy_(_without(basis, mark))
     if projection.bias is not None:
         # The last layer norm gives the sum of a text's tokens this length.
-        projection.bias.copy_(center * width**0.5 / vectors.norm(dim=1).mean().clamp_min(1e-6))
+        longer = width**0.5 / vectors.norm(dim=1).mean().clamp_min(1e-6)
+        projection.bias.copy_(torch.from_numpy(meanings.center) * longer)
     return len(rows)
 
 
@@ -112,13 +113,11 @@ def _fill_table(student: Student, rows: np.ndarray, vectors: torch.Tensor, mark:
     table[[student.tokenizer.cls_token_id, student.tokenizer.sep_token_id]] = mark
 
 
-def reduce_width(vectors: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(mean, (full, width) orthonormal basis of the main directions, rotated so that none stands out)."""
-    center = vectors.mean(dim=0)
-    covariance = (vectors - center).T @ (vectors - center)
+def main_directions(covariance: torch.Tensor, width: int) -> torch.Tensor:
+    """(full, width) orthonormal basis of the main directions, rotated so that none stands out."""
     main = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :width]
     chance = torch.randn(main.shape[1], main.shape[1], generator=torch.Generator().manual_seed(0))
-    return center, main @ torch.linalg.qr(chance).Q
+    return main @ torch.linalg.qr(chance).Q
 
 
 def _start_as_mean(text_model: nn.Module, mark: torch.Tensor) -> None:

@@ -11,10 +11,6 @@ import numpy as np
 from scipy import sparse
 from transformers import PreTrainedTokenizerFast
 
-# So many texts tell in which directions the teacher's vectors differ.
-NUM_SAMPLED = 50_000
-# More would tell little, and which tokens stand together takes memory.
-MAX_TEXTS = 1_000_000
 # A text of one token leaves no doubt about it; sums explain phrases by two thirds.
 OWN_WEIGHT = 3.0
 RIDGE = 0.1
@@ -22,29 +18,41 @@ NUM_STEPS = 10
 
 
 class TokenMeanings:
-    """Vectors of a tokenizer's tokens in the teacher's space, from texts that are added in parts."""
+    """Vectors of a tokenizer's tokens in the teacher's space, from texts that are added in parts.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int, num_sampled: int = NUM_SAMPLED):
+    Memory: two numbers for every token of every text.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int):
         self.tokenizer = tokenizer
-        self.num_sampled = num_sampled
-        # The first texts' vectors, (texts, width).
-        self.sampled = np.empty((0, width), np.float32)
-        self._room = MAX_TEXTS
+        self.width = width
+        self._num_texts = 0
+        self._total = np.zeros(width)
+        self._squares = np.zeros((width, width))
         self._occurrences: list[sparse.csr_matrix] = []
         self._sums = np.zeros((len(tokenizer), width), np.float32)
         self._counts = np.zeros(len(tokenizer), np.float32)
 
     def add(self, texts: list[str], vectors: np.ndarray) -> None:
         """Take in texts with the teacher's unit vectors of them, (texts, width)."""
-        if (room := self.num_sampled - len(self.sampled)) > 0:
-            self.sampled = np.concatenate([self.sampled, vectors[:room]])
-        if not (texts := texts[: self._room]):
-            return
+        self._num_texts += len(texts)
+        self._total += vectors.sum(axis=0)
+        self._squares += vectors.T @ vectors
         occurrences, weights = self._count(texts)
-        self._room -= len(texts)
         self._occurrences.append(occurrences)
-        self._sums += occurrences.T @ (weights[:, None] * vectors[: len(texts)])
+        self._sums += occurrences.T @ (weights[:, None] * vectors)
         self._counts += occurrences.T @ weights
+
+    @property
+    def center(self) -> np.ndarray:
+        """The mean of the texts' vectors, (width,)."""
+        return (self._total / self._num_texts).astype(np.float32)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """How the texts' vectors differ from it, (width, width)."""
+        center = self._total / self._num_texts
+        return (self._squares / self._num_texts - np.outer(center, center)).astype(np.float32)
 
     def _count(self, texts: list[str]) -> tuple[sparse.csr_matrix, np.ndarray]:
         """(each token's part in each text, (texts, tokens), weighted; the roots of the texts' weights)."""
@@ -56,17 +64,15 @@ class TokenMeanings:
         tokens = np.concatenate([np.array(row, int) for row in found])
         return sparse.csr_matrix((parts, (rows, tokens)), (len(found), len(self.tokenizer))), weights
 
-    def vectors(self, center: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(numbers of the tokens that occur, their vectors less `center` along `basis`).
-
-        The vectors are (tokens, directions), of any length.
+    def vectors(self, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(numbers of the tokens that occur, their vectors less the center, along `basis`).
 
         Args:
-            center: what all texts share, (width,).
-            basis: orthonormal directions, (width, directions).
+            basis: orthonormal directions, (width, directions); the vectors are (tokens, directions), of any
+                length.
         """
         occurrences = sparse.vstack(self._occurrences, format="csr")
-        sums = (self._sums - self._counts[:, None] * center) @ basis
+        sums = (self._sums - self._counts[:, None] * self.center) @ basis
         rows = np.flatnonzero(self._counts)
         return rows, solve_ridge((occurrences.T @ occurrences).tocsr(), sums)[rows]
 

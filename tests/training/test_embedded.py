@@ -104,6 +104,12 @@ def test_known_vectors_are_those_of_the_lists(embedded):
     assert known["红"].tolist() == known["red"].tolist() == np.eye(WIDTH)[0].tolist()
 
 
+def test_of_too_many_known_vectors_even_row_groups_are_taken(embedded):
+    groups = [texts for texts, _ in embedded.known_vectors()]
+    assert len(groups) > 1
+    assert [texts for texts, _ in embedded.known_vectors(sum(map(len, groups)) - 1)] == groups[::2]
+
+
 def whole() -> dict:
     vector = shards.to_bf16(np.eye(WIDTH, dtype=np.float32)[:1])
     record = shards.json_bytes({"zh": "红", "en": "red"})
