@@ -40,8 +40,11 @@ class TokenMeanings:
         self._squares += vectors.T @ vectors
         occurrences, weights = self._count(texts)
         self._occurrences.append(occurrences)
-        self._sums += occurrences.T @ (weights[:, None] * vectors)
-        self._counts += occurrences.T @ weights
+        # A part of the texts has few of the tokens, and the table is large.
+        found = np.unique(occurrences.indices)
+        columns = occurrences[:, found].T
+        self._sums[found] += columns @ (weights[:, None] * vectors)
+        self._counts[found] += columns @ weights
 
     @property
     def center(self) -> np.ndarray:
@@ -56,7 +59,9 @@ class TokenMeanings:
 
     def _count(self, texts: list[str]) -> tuple[sparse.csr_matrix, np.ndarray]:
         """(each token's part in each text, (texts, tokens), weighted; the roots of the texts' weights)."""
-        found = self.tokenizer(texts, add_special_tokens=False, truncation=True)["input_ids"]
+        # Called as usual, the tokenizer takes three times as long.
+        encoded = self.tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        found = [encoding.ids[: self.tokenizer.model_max_length] for encoding in encoded]
         lengths = np.array([len(tokens) for tokens in found])
         weights = np.where(lengths == 1, OWN_WEIGHT, 1).astype(np.float32) ** 0.5
         rows = np.repeat(np.arange(len(found)), lengths)
