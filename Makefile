@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(VENV)/bin/python -m spark_jobs.class_archive || echo "Spark will start a little later: no archive of its classes"
 	@touch $@
 
-run: $(READY) ## Run the whole pipeline on the demo corpus (about 9 minutes on 2 cores)
+run: $(READY) ## Run the whole pipeline on the demo corpus (about 10 minutes on 2 cores)
 	@$(DCCLIP) run --recipe demo --root $(ROOT) $(ARGS)
 
 smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
