@@ -7,6 +7,8 @@ with a cosine of about 0.81 from one phrase of two words, 0.88 from four; the me
 occurs in has 0.67 and 0.82.
 """
 
+from itertools import chain
+
 import numpy as np
 from scipy import sparse
 from transformers import PreTrainedTokenizerFast
@@ -20,7 +22,7 @@ NUM_STEPS = 10
 class TokenMeanings:
     """Vectors of a tokenizer's tokens in the teacher's space, from texts that are added in parts.
 
-    Memory: two numbers for every token of every text.
+    Memory: a vector for every token, and two numbers for every token of every text.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, width: int):
@@ -66,7 +68,7 @@ class TokenMeanings:
         weights = np.where(lengths == 1, OWN_WEIGHT, 1).astype(np.float32) ** 0.5
         rows = np.repeat(np.arange(len(found)), lengths)
         parts = (weights / np.maximum(lengths, 1) ** 0.5).astype(np.float32)[rows]
-        tokens = np.concatenate([np.array(row, int) for row in found])
+        tokens = np.fromiter(chain.from_iterable(found), int)
         return sparse.csr_matrix((parts, (rows, tokens)), (len(found), len(self.tokenizer))), weights
 
     def vectors(self, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +84,7 @@ class TokenMeanings:
         return rows, solve_ridge((occurrences.T @ occurrences).tocsr(), sums)[rows]
 
 
-def solve_ridge(products: sparse.csr_matrix, right: np.ndarray, num_steps: int = NUM_STEPS) -> np.ndarray:
+def solve_ridge(products: sparse.csr_matrix, right: np.ndarray) -> np.ndarray:
     """About the X of (products + RIDGE) X = right, by conjugate gradients, with the diagonal's help.
 
     Each column of `right` goes its own way, all by one multiplication a step. Source: Shewchuk, An
@@ -92,7 +94,7 @@ def solve_ridge(products: sparse.csr_matrix, right: np.ndarray, num_steps: int =
     found, rest = np.zeros_like(right), right
     direction = scale * rest
     size = (rest * direction).sum(axis=0)
-    for _ in range(num_steps):
+    for _ in range(NUM_STEPS):
         image = products @ direction + RIDGE * direction
         pace = size / np.maximum((direction * image).sum(axis=0), 1e-12)
         found += pace * direction

@@ -70,10 +70,8 @@ def test_known_words_start_apart_as_their_meanings_are(heir):
 def test_a_text_starts_as_the_mean_of_its_words(heir):
     inherit_token_embeddings(heir, known(WORDS))
     encoder = StudentEncoder(heir)
-    words, texts = (
-        encoder.embed_texts(["red", "green", "黑"]),
-        encoder.embed_texts(["red green", "黑 green red"]),
-    )
+    words = encoder.embed_texts(["red", "green", "黑"])
+    texts = encoder.embed_texts(["red green", "黑 green red"])
     for text, mean in zip(texts, [words[:2].mean(axis=0), words.mean(axis=0)], strict=True):
         assert text @ mean > 0.9 * np.linalg.norm(mean)
 
