@@ -12,13 +12,13 @@ from training.settings import Phase
 
 def run(options: argparse.Namespace) -> str:
     """Train and examine the recipe's variants; returns their tables, which are in ROOT/ablation too."""
-    from training import ablation, variants
+    from training import ablation, laboratory, variants
 
     if is_object(options.root):
         raise StepError(f"the ablation reads a run in a folder, not {options.root}")
     recipe, root = choose_recipe(options.recipe, dict(options.set)), Path(options.root)
     try:
-        sources = ablation.find_sources(root / "store", root / recipe.evaluate_student.exam)
+        sources = laboratory.find_sources(root / "store", root / recipe.evaluate_student.exam)
     except FileNotFoundError as error:
         raise StepError(str(error)) from None
     shape = recipe.distill_student.student

@@ -1,13 +1,15 @@
 """The ablation at toy size: sources found, shared phases trained once, tables of means and differences."""
 
+import json
 import os
 from dataclasses import replace
 
 import pytest
 from toy_training import TINY, tiny_student
 
-from training import ablation
-from training.ablation import Sources, find_sources, newest, num_steps, run_ablation, tables
+from training.ablation import Trial, num_steps, run_ablation
+from training.ablation_tables import tables
+from training.laboratory import Laboratory, Sources, find_sources, newest
 from training.settings import Phase
 from training.variants import BASELINE, Variant
 
@@ -28,20 +30,6 @@ def sources(corpus, exam_folder, tmp_path) -> Sources:
     return Sources(corpus.embedded, corpus.selection, tmp_path / "tokenizer", exam_folder, None)
 
 
-@pytest.fixture
-def steps_taken(monkeypatch) -> list[str]:
-    """Names of the phases of which a step was taken, step by step."""
-    taken: list[str] = []
-    take_step = ablation.PhaseRun.take_step
-
-    def noted(run, batch):
-        taken.append(run.phase.name)
-        return take_step(run, batch)
-
-    monkeypatch.setattr(ablation.PhaseRun, "take_step", noted)
-    return taken
-
-
 def test_newest_is_the_step_that_was_finished_last(tmp_path):
     for number, name in enumerate(("first", "third", "second")):
         place = tmp_path / "embed_pairs" / name
@@ -57,19 +45,33 @@ def test_a_store_without_the_steps_says_which(tmp_path):
         find_sources(tmp_path, tmp_path)
 
 
-def test_shared_phases_are_counted_once_a_seed():
-    runs = [(variant, seed) for variant in VARIANTS for seed in (0, 1)]
-    assert num_steps(runs) == 2 * (3 + 2 + 2 + 2)
+def test_shared_phases_are_counted_once_a_seed(tmp_path):
+    trials = [Trial(variant, seed, tmp_path) for variant in VARIANTS for seed in (0, 1)]
+    assert num_steps(trials) == 2 * (3 + 2 + 2 + 2)
 
 
-def test_shared_phases_are_trained_once_and_results_kept(sources, steps_taken, tmp_path):
-    text = run_ablation(VARIANTS, sources, 2, tmp_path / "ablation")
-    assert len(steps_taken) == 2 * (3 + 2 + 2 + 2)
-    assert (tmp_path / "ablation" / "ablation.md").read_text() == text
-    assert run_ablation(VARIANTS, sources, 2, tmp_path / "ablation") == text
-    assert len(steps_taken) == 18
+def test_shared_phases_are_trained_once(sources, tmp_path):
+    taken: list[str] = []
+    laboratory = Laboratory(sources, TINY, tmp_path, taken.append)
+    for variant in VARIANTS:
+        laboratory.examine(variant, 0)
+    assert [taken.count(phase.name) for phase in (IMAGE, TEXT, ALIGN)] == [3, 2, 2 + 2]
+
+
+def test_results_of_two_processes_are_kept_and_a_missing_one_is_trained_again(sources, tmp_path):
+    place = tmp_path / "ablation"
+    text = run_ablation(VARIANTS, sources, 2, place)
+    assert (place / "ablation.md").read_text() == text
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
     assert rows == ["variant", "---", BASELINE, "stage 1 only", "variant", "---", BASELINE, "grouped"]
+    files = sorted((place / "results").iterdir())
+    times = [file.stat().st_mtime_ns for file in files]
+    assert len(files) == 6
+    lost = json.loads(files[0].read_text())
+    files[0].unlink()
+    run_ablation(VARIANTS, sources, 2, place)
+    assert [file.stat().st_mtime_ns for file in files[1:]] == times[1:]
+    assert {**json.loads(files[0].read_text()), "seconds": 0} == {**lost, "seconds": 0}
 
 
 def test_a_variant_alone_gives_what_it_gives_among_others(sources, tmp_path):
