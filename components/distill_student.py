@@ -39,6 +39,12 @@ class DistillStudent:
     def __post_init__(self):
         if self.start not in STARTS:
             raise ValueError(f"a student starts from {' or '.join(STARTS)}, not from {self.start!r}")
+        for number, phase in enumerate(self.phases):
+            if phase.frozen_blocks and not self.student.inherit_image:
+                raise ValueError(
+                    f"phase {phase.name!r} keeps blocks as they were inherited, and this student inherits "
+                    f"none; let them learn: distill_student.phases.{number}.frozen_blocks=0"
+                )
 
 
 def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, selection: Path) -> dict:

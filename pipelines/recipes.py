@@ -64,6 +64,8 @@ IMAGE_TOWER = Phase(
     learning_rate=2e-3,
     weight_decay=0.05,
     augment=0.04,
+    # Inherited, and most of a step's time otherwise; what they learn does not help (training/README.md).
+    frozen_blocks=3,
 )
 TEXT_TOWER = Phase(
     name="text tower",
@@ -164,7 +166,14 @@ def full() -> Recipe:
     """
     base, gate = demo(), "exams/gate"
     phases = (
-        replace(IMAGE_TOWER, num_steps=200_000, batch_size=4_096, learning_rate=1e-3, precision="auto"),
+        replace(
+            IMAGE_TOWER,
+            num_steps=200_000,
+            batch_size=4_096,
+            learning_rate=1e-3,
+            precision="auto",
+            frozen_blocks=0,
+        ),
         replace(TEXT_TOWER, num_steps=200_000, batch_size=8_192, learning_rate=1e-3),
     )
     alignment = replace(BOTH_TOWERS, num_steps=50_000, batch_size=8_192, learning_rate=2e-4, precision="auto")

@@ -40,7 +40,8 @@ class Family:
 
     `make` builds a model with random weights from a shape, the tokenizer's size and the teacher's width.
     `image_options` are the image processor's beside size and mean. `prefixes` are those of each tower's
-    parameters. `scale_name` is the parameter that learns how sharp the contrast is, `scale_range` where it
+    parameters, `stem` those of what the image tower has before its blocks, `block` its blocks' up to their
+    number. `scale_name` is the parameter that learns how sharp the contrast is, `scale_range` where it
     may lie, and `scale` gives what cosines are multiplied by.
     """
 
@@ -48,6 +49,8 @@ class Family:
     image_processor: type[PilBackend]
     image_options: dict
     prefixes: dict[str, tuple[str, ...]]
+    stem: tuple[str, ...]
+    block: str
     scale_name: str
     scale_range: tuple[float, float]
     scale: Callable[[PreTrainedModel], Tensor]
@@ -130,6 +133,8 @@ FAMILIES = {
         image_processor=EfficientNetImageProcessorPil,
         image_options={"include_top": False},
         prefixes={"image": ("vision_model.",), "text": ("text_model.", "text_projection.")},
+        stem=("vision_model.embeddings.",),
+        block="vision_model.encoder.blocks.",
         scale_name="temperature",
         scale_range=(1 / MAX_SCALE, 1.0),
         scale=lambda model: 1 / model.temperature,
@@ -142,6 +147,8 @@ FAMILIES = {
             "image": ("vision_model.", "visual_projection."),
             "text": ("text_model.", "text_projection."),
         },
+        stem=("vision_model.embeddings.", "vision_model.pre_layrnorm."),
+        block="vision_model.encoder.layers.",
         scale_name="logit_scale",
         scale_range=(0.0, math.log(MAX_SCALE)),
         scale=lambda model: model.logit_scale.exp(),

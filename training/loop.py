@@ -70,7 +70,7 @@ class PhaseRun:
 
     def __post_init__(self):
         check_terms(self.phase.terms)
-        learning = learning_parameters(self.model, self.phase.towers)
+        learning = learning_parameters(self.model, self.phase.towers, self.phase.frozen_blocks)
         if self.phase.locked:
             learning |= scale_parameter(self.model)
         for name, parameter in self.model.named_parameters():

@@ -74,6 +74,8 @@ class Phase:
     """A part of training: which towers learn, from what, by which weighted terms, at what pace.
 
     A tower in `locked` runs and does not learn (LiT, arXiv 2111.07991), nor do its batch statistics move.
+    `frozen_blocks` first blocks of the image tower, with what stands before them, keep the weights that they
+    start with; they are the ones that see most pixels, so a step takes less time.
     `data` is `pairs`, `texts` (captions and text without images) or `both`. `batch_size` counts the rows of
     all workers together, `text_batch_size` those of texts beside pairs. `terms` are names of
     training/objectives.py with their weights. `augment` is the strength of the random shift and scale of
@@ -110,6 +112,7 @@ class Phase:
     code_mix: float = 0.0
     online_teacher: str = ""
     locked: tuple[str, ...] = ()
+    frozen_blocks: int = 0
 
     def __post_init__(self):
         if not self.towers or set(self.towers) - {"image", "text"}:

@@ -124,9 +124,16 @@ def keep_scale_in_range(model: PreTrainedModel) -> None:
     parameter.clamp_(*family_of(model).scale_range)
 
 
-def learning_parameters(model: PreTrainedModel, towers: tuple[str, ...]) -> dict[str, torch.nn.Parameter]:
-    """The parameters that should learn when these towers do; the temperature learns with both."""
+def learning_parameters(
+    model: PreTrainedModel, towers: tuple[str, ...], frozen_blocks: int = 0
+) -> dict[str, torch.nn.Parameter]:
+    """The parameters that should learn when these towers do; the temperature learns with both.
+
+    Of `frozen_blocks` first blocks of the image tower, and of what stands before them, none does.
+    """
     family = family_of(model)
+    frozen = tuple(f"{family.block}{number}." for number in range(frozen_blocks))
+    frozen += family.stem if frozen_blocks else ()
     chosen = tuple(prefix for tower in towers for prefix in family.prefixes[tower])
     if set(towers) == set(TOWERS):
         chosen += (family.scale_name,)
@@ -134,5 +141,5 @@ def learning_parameters(model: PreTrainedModel, towers: tuple[str, ...]) -> dict
     return {
         name: parameter
         for name, parameter in model.named_parameters()
-        if name.startswith(chosen) and not name.startswith("text_model.pooler.")
+        if name.startswith(chosen) and not name.startswith(("text_model.pooler.", *frozen))
     }

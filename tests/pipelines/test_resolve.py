@@ -58,7 +58,7 @@ OWN_LISTS_READ = tuple(
         ("distill_student.phases.0.towers", '["text"]', ("text",)),
         ("distill_student.phases.0.towers.0", "text", "text"),
         ("distill_student.student.image_size", "48", 48),
-        ("distill_student.student.vision.strides.0", "2", 2),
+        ("distill_student.student.vision.out_channels.0", "2", 2),
         ("evaluate_student.attributions", '["nobody"]', ("nobody",)),
         ("evaluate_student.attributions.0", "nobody", "nobody"),
         ("corpus.max_concepts", "20", 20),
@@ -103,6 +103,7 @@ def test_all_else_stays():
             "Layout has no uri; it has url, zh",
         ),
         ("prepare_teacher", "{}", "source"),
+        ("distill_student.student", "nano_vit", r"let them learn: distill_student.phases.0.frozen_blocks=0"),
     ],
 )
 def test_what_cannot_be_replaced_is_named(dotted, given, message):

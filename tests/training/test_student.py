@@ -1,5 +1,6 @@
 """Students: widths, which parameters learn, and a directory that plain transformers opens."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_tower_learns_exactly_the_parameters_its_vectors_depend_on(student, to
     learning = learning_parameters(student.model, (tower,))
     assert set(learning) == used
     assert not any("pooler" in name for name in learning)
+
+
+def test_frozen_blocks_and_what_stands_before_them_do_not_learn(student):
+    towers = ("image", "text")
+    frozen = set(learning_parameters(student.model, towers)) - set(
+        learning_parameters(student.model, towers, frozen_blocks=1)
+    )
+    places = {re.match(r"vision_model\.((encoder\.\w+\.\d+|\w+)\.)", name)[1] for name in frozen}
+    first = {"align": {"embeddings.", "encoder.blocks.0."}}
+    vit = {"embeddings.", "pre_layrnorm.", "encoder.layers.0."}
+    assert places == first.get(student.model.config.model_type, vit)
 
 
 def test_the_temperature_learns_with_both_towers_only(student):
