@@ -12,6 +12,17 @@ from pathlib import Path
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With two workers (`make test`) a file's tests stay together, and so do those that need the smoke run.
+
+    These take longest, so they are begun first.
+    """
+    smoke = {item.path for item in items if "first_run" in item.fixturenames}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("smoke run" if item.path in smoke else str(item.path)))
+    items.sort(key=lambda item: item.path not in smoke)
+
+
 @pytest.fixture(scope="session")
 def spark():
     """One session for all tests; a JVM takes seconds to start."""
