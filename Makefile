@@ -34,7 +34,7 @@ smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 	@$(DCCLIP) run --recipe smoke --root $(ROOT)/smoke $(ARGS)
 
 test: $(READY) ## Run the tests, on two cores
-	@$(VENV)/bin/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done

@@ -7,20 +7,35 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With two workers (`make test`) a file's tests stay together, and so do those that need the smoke run.
+@cache
+def uses_smoke_run(file: Path) -> bool:
+    """Whether tests of a file need the smoke run."""
+    return "first_run" in file.read_text()
 
-    These take longest, so they are begun first.
-    """
-    smoke = {item.path for item in items if "first_run" in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("smoke run" if item.path in smoke else str(item.path)))
-    items.sort(key=lambda item: item.path not in smoke)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need the smoke run take longest, so they are begun first."""
+    first = {path for path in {item.path for item in items} if uses_smoke_run(path)}
+    items.sort(key=lambda item: item.path not in first)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """With two workers (`make test`) a file's tests stay together, and those that need the smoke run."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "smoke run" if uses_smoke_run(config.rootpath / file) else file
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

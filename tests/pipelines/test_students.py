@@ -33,7 +33,7 @@ def test_a_student_has_at_most_60_million_parameters(name):
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_one_word_chooses_a_student(name):
-    chosen = choose_recipe("demo", {"distill_student.student": name}).distill_student.student
+    chosen = choose_recipe("full", {"distill_student.student": name}).distill_student.student
     assert chosen == STUDENTS[name]
 
 
