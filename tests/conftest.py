@@ -20,9 +20,9 @@ def uses_smoke_run(file: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the smoke run take longest, so they are begun first."""
-    first = {path for path in {item.path for item in items} if uses_smoke_run(path)}
-    items.sort(key=lambda item: item.path not in first)
+    """What takes longest is begun first: tests that need the smoke run, then files with slow ones."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (not uses_smoke_run(item.path), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)
