@@ -20,9 +20,8 @@ def uses_smoke_run(file: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first: tests that need the smoke run, then files with slow ones."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not uses_smoke_run(item.path), item.path not in slow))
+    """Tests that need the smoke run take longest, so they are begun first."""
+    items.sort(key=lambda item: not uses_smoke_run(item.path))
 
 
 @pytest.hookimpl(optionalhook=True)
