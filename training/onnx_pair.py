@@ -11,6 +11,7 @@ from PIL.Image import Image
 from transformers import AutoImageProcessor, PreTrainedTokenizerFast
 from transformers.image_processing_backends import PilBackend
 
+from infra.cpu import cpu_name
 from infra.store import read_json
 from training import zero_shot
 from training.export import IMAGE, SETTINGS, TEXT
@@ -146,7 +147,8 @@ def compare_pair(folder: Path, student: Student, exam: zero_shot.Exam, int8: boo
     Returns:
         `cosine_gap`: the largest 1 - cosine between float32 and torch, of `images` and of `texts` (the class
         names). With int8 also `int8`: `cosine` with float32 (mean and least), `top1` of both per language,
-        `drop_points` (of the mean over the languages, in points of percent), `megabytes` and `num_images`.
+        `drop_points` (of the mean over the languages, in points of percent), `megabytes`, `num_images`, and
+        `cpu`, where it was measured.
     """
     fp32 = OnnxEncoder(folder, student)
     theirs = embed_exam(fp32, exam)
@@ -165,6 +167,7 @@ def compare_pair(folder: Path, student: Student, exam: zero_shot.Exam, int8: boo
             "drop_points": 100 * (_mean(top1["fp32"]) - _mean(top1["int8"])),
             "megabytes": {name: (folder / name).stat().st_size / 2**20 for name in SMALL},
             "num_images": len(exam.images),
+            "cpu": cpu_name(),
         }
     return facts
 

@@ -5,6 +5,7 @@ import onnx
 import pytest
 from toy_training import TINY, noise, tiny_student
 
+from infra.cpu import cpu_name
 from training import quantize, shards
 from training.calibration import calibration_pixels
 from training.export import IMAGE, TEXT, export_towers
@@ -70,6 +71,18 @@ def test_most_weights_of_the_text_tower_are_int8(exported):
     assert found["INT8"] > found["FLOAT"]
 
 
+@pytest.mark.parametrize("name", ["image.int8.onnx", "text.int8.onnx"])
+def test_no_sum_of_two_products_leaves_16_bits_on_any_cpu(exported, name):
+    """Kernels without VNNI add two products of a uint8 and an int8 in 16 bits, and saturate."""
+    graph = onnx.load(exported / name).graph
+    int8 = [item for item in graph.initializer if item.data_type == onnx.TensorProto.INT8]
+    # Looked up and not multiplied as integers.
+    weights = [item for item in int8 if item.dims and not item.name.endswith(".int8")]
+    largest = [np.abs(onnx.numpy_helper.to_array(item).astype(int)).max() for item in weights]
+    assert max(largest) == 64
+    assert 2 * np.iinfo(np.uint8).max * max(largest) <= np.iinfo(np.int16).max
+
+
 def test_a_vit_needs_no_pictures_and_convolutions_do(exported, tmp_path, shape):
     path = tmp_path / IMAGE
     path.write_bytes((exported / IMAGE).read_bytes())
@@ -120,6 +133,7 @@ def test_the_exam_says_what_int8_costs(exported, student, exam_folder):
     assert facts["drop_points"] == pytest.approx(100 * (means["fp32"] - means["int8"]))
     assert set(facts["megabytes"]) == {"image.int8.onnx", "text.int8.onnx"}
     assert facts["num_images"] == 12
+    assert facts["cpu"] == cpu_name()
     for cosine in facts["cosine"].values():
         assert 0.9 < cosine["least"] <= cosine["mean"] <= 1.0001
 

@@ -24,7 +24,12 @@ from tests.cluster.refusing_proxy import Refusal, refusing_proxy
 MARKS = {"zh": {"top1": 0.5, "top5": 0.75}, "en": {"top1": 0.25, "top5": 0.5}}
 RESULTS = {"models": {"student": MARKS}, "student": {"parameters": 20_000, "megabytes": 0.1}}
 HITS = {"zh": "1010", "en": "1000"}
-INT8 = {"top1": {"fp32": {}, "int8": {"zh": 0.5, "en": 0.125}}, "drop_points": 6.25, "megabytes": {"a": 2}}
+INT8 = {
+    "top1": {"fp32": {}, "int8": {"zh": 0.5, "en": 0.125}},
+    "drop_points": 6.25,
+    "megabytes": {"a": 2},
+    "cpu": "Some CPU",
+}
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def test_the_account_tells_what_was_trained_on_what():
     }
     assert account.facts["Student"]["Parameters"] == "7.7 million"
     assert account.facts["Student"]["In int8"] == "2.0 MB, 4.0 points of top-1 lost at most"
+    assert account.facts["Student"]["int8 measured on"] == "Some CPU (x86_64); it holds for every CPU"
     assert account.facts["Training"] == {
         "Stage 1, image tower": "400 steps of 64 pairs, 25,600 seen; image feature"
     }
