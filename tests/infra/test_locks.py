@@ -9,13 +9,20 @@ import pytest
 from packaging.requirements import Requirement
 
 from infra.images.build import IMAGES
-from infra.images.lock import CONSTRAINTS, HEADER, lock_text, requirements
+from infra.images.lock import (
+    CONSTRAINTS,
+    CUDA_ONLY,
+    HEADER,
+    LockError,
+    lock_text,
+    requirements,
+    resolve_all,
+    torch_version,
+)
 from infra.licences import ALLOWED, NVIDIA, TABLE, licence_of, normal, parts, table
 
 LINE = re.compile(r"([\w.-]+)==([\w.+!-]+) --hash=sha256:[0-9a-f]{64}")
-# In the locks and not among the constraints: what torch's CUDA build brings, and what builds the two
-# packages that come as source.
-CUDA_ONLY = re.compile(r"nvidia-|cuda-|triton$")
+# In the locks and not among the constraints: what builds the two packages that come as source.
 UNCONSTRAINED = {"setuptools"}
 
 
@@ -34,7 +41,10 @@ def constraints() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def installed() -> dict[str, str]:
-    """Versions of what the project and its demo need, at any depth, as they are installed here."""
+    """Versions of what the project and its demo need, at any depth, as they are installed here.
+
+    With either build of torch: CUDA's brings packages that the CPU's does not.
+    """
     found: dict[str, str] = {}
     waiting = [Requirement(text) for text in ["torch", *requirements()]]
     while waiting:
@@ -54,8 +64,7 @@ def test_every_package_of_a_lock_has_a_hash_and_the_constraints_version(name, co
     lines = [line for line in IMAGES[name].lock.read_text().splitlines() if not line.startswith("#")]
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     ours = {key: version.partition("+")[0] for key, version in locked(name).items()}
-    free = {key for key in ours if key not in constraints and not CUDA_ONLY.match(key)}
-    assert free == UNCONSTRAINED
+    assert set(ours) - set(constraints) == UNCONSTRAINED
     assert {key: version for key, version in ours.items() if constraints.get(key, version) != version} == {}
 
 
@@ -66,14 +75,63 @@ def test_torch_is_the_one_without_cuda_where_no_accelerator_is():
 
 @pytest.mark.parametrize("name", list(IMAGES))
 def test_a_lock_holds_all_that_the_project_needs_at_any_depth(name, installed):
-    assert set(installed) - set(locked(name)) == set()
+    foreign = {package for package in installed if name == "cpu" and CUDA_ONLY.match(package)}
+    assert set(installed) - foreign - set(locked(name)) == set()
     assert len(installed) > 150
+
+
+def test_only_torch_brings_what_the_cpu_image_leaves_out(installed):
+    brings = {normal(Requirement(text).name) for text in distribution("torch").requires}
+    while more := {need for name in brings & set(installed) for need in needs(name)} - brings:
+        brings |= more
+    assert {name for name in installed if CUDA_ONLY.match(name)} <= brings
+
+
+def needs(name: str) -> set[str]:
+    return {normal(Requirement(text).name) for text in distribution(name).requires or []}
 
 
 def test_a_lock_is_written_from_pips_report():
     entry = {"metadata": {"name": "Typing_Extensions", "version": "4.16.0"}}
     entry["download_info"] = {"archive_info": {"hashes": {"sha256": "ab" * 32}}}
     assert lock_text([entry]) == f"{HEADER}typing-extensions==4.16.0 --hash=sha256:{'ab' * 32}\n"
+
+
+def pips_entry(name: str, version: str) -> dict:
+    metadata = {"name": name, "version": version}
+    return {"metadata": metadata, "download_info": {"archive_info": {"hashes": {"sha256": "ab" * 32}}}}
+
+
+def without_pytorchs_index(wanted: list[str]) -> list[dict]:
+    """pip's report, or its failure, where torch's CPU build is on no index."""
+    if "+cpu" in wanted[0]:
+        raise LockError("no matching distribution")
+    torch = wanted[0].removeprefix("torch===")
+    names = {"torch": torch, "triton": "3", "nvidia-cublas": "13", "cuda_bindings": "13", "numpy": "2"}
+    return [pips_entry(name, version) for name, version in names.items()]
+
+
+def test_without_an_index_for_it_the_recorded_cpu_build_stays(capsys):
+    reports = resolve_all(without_pytorchs_index)
+    found = lock_text(reports["cpu"]).removeprefix(HEADER).splitlines()
+    recorded = re.search(r"^torch==.*$", IMAGES["cpu"].lock.read_text(), re.MULTILINE).group()
+    assert found == [f"numpy==2 --hash=sha256:{'ab' * 32}", recorded]
+    assert list(reports) == list(IMAGES) and len(reports["cuda"]) == 5
+    assert f"torch {torch_version()}+cpu is on no index that pip reaches" in capsys.readouterr().err
+
+
+def test_another_torch_than_the_recorded_one_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("infra.images.lock.torch_version", lambda: "99.0")
+    with pytest.raises(LockError, match=r"torch 99\.0\+cpu is on no index.*--wheels FOLDER"):
+        resolve_all(without_pytorchs_index)
+
+
+def test_what_pip_cannot_resolve_at_all_is_pips_own_message():
+    def fails(wanted):
+        raise LockError("no route")
+
+    with pytest.raises(LockError, match="no route"):
+        resolve_all(fails)
 
 
 def test_installed_packages_do_not_contradict_each_other():
