@@ -3,27 +3,31 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 DCCLIP := $(VENV)/bin/dcclip
+PIP := $(VENV)/bin/pip install -q --disable-pip-version-check --no-compile -c constraints.txt
 ROOT ?= out
+# Where torch comes from, if not from pip's own index, whose build for Linux brings CUDA (README.md).
+TORCH_INDEX ?=
 # Further options of `dcclip run`, for example ARGS="--set distill_student.seed=1".
 ARGS ?=
 # As `dcclip run` trains: glibc keeps freed tensors (training/README.md).
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test bench-data bench-training bench-exam bench-export ablation manifests compile images locks test-images lint clean
+.PHONY: help install run smoke test test-fast bench-data bench-training bench-exam bench-export ablation manifests compile images locks test-images lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 install: $(READY) ## Make the environment from constraints.txt
 
-# torch first and by its exact version: a resolver left free takes a newer one with gigabytes of CUDA.
+# torch first, so that an index named for it is asked for torch alone. Nothing is compiled beforehand: Python
+# does that when a module is first used, and most of them never are.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "dcclip needs Python 3.11; name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Making the environment in $(VENV) (about 4 minutes, 3.5 GB)"
+	@echo "Making the environment in $(VENV) (5 to 8 minutes, 7.4 GB; 3.5 GB with torch's CPU build, see README.md)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt torch
-	@$(VENV)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(PIP) -e '.[demo,dev]'
 	@$(VENV)/bin/python -m spark_jobs.class_archive || echo "Spark will start a little later: no archive of its classes"
 	@touch $@
 
@@ -33,8 +37,11 @@ run: $(READY) ## Run the whole pipeline on the demo corpus (about 10 minutes on 
 smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 	@$(DCCLIP) run --recipe smoke --root $(ROOT)/smoke $(ARGS)
 
-test: $(READY) ## Run the tests, on two cores
+test: $(READY) ## Run the tests, on two cores (about 20 minutes)
 	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+
+test-fast: $(READY) ## Run the tests that start no engine (2 minutes)
+	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not engine" $(ARGS)
 
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done

@@ -22,6 +22,13 @@ from urllib.error import HTTPError
 # Albumentations, which img2dataset imports, would ask a server for its newest version in each process.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
+from infra.lean_import import without
+
+# Nor do they and webdataset need torch for what is used of them.
+with without("torch"):
+    import albumentations  # noqa: F401
+    import webdataset  # noqa: F401
+
 from img2dataset import downloader
 
 from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size

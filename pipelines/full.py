@@ -14,7 +14,11 @@
 10 register_student MLflow: champion or challenger, and the report
 """
 
+import functools
+from collections.abc import Callable, Iterator, Mapping
+
 from kfp import dsl
+from kfp.dsl.graph_component import GraphComponent
 from kfp.dsl.pipeline_channel import PipelineArtifactChannel
 
 from components.align_student import align_student
@@ -126,7 +130,6 @@ def add_training_steps(
     return first
 
 
-@dsl.pipeline(name="dcclip-data", description="URL lists in, a version of the data set out.")
 def dcclip_data(
     recipe: str = "demo",
     overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
@@ -140,7 +143,6 @@ def dcclip_data(
     add_data_steps(add_resolver("dcclip-data", locals()))
 
 
-@dsl.pipeline(name="dcclip-train", description="A version of the data set in, a bilingual CLIP out.")
 def dcclip_train(
     recipe: str = "demo",
     overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
@@ -159,7 +161,6 @@ def dcclip_train(
     add_training_steps(configs, **data)
 
 
-@dsl.pipeline(name="dcclip-full", description="URL lists in, a small bilingual CLIP in the registry out.")
 def dcclip_full(
     recipe: str = "demo",
     overrides: dict = {},  # noqa: B006  (KFP reads the default into the compiled pipeline)
@@ -176,4 +177,33 @@ def dcclip_full(
     add_training_steps(configs, **data).after(published)
 
 
-PIPELINES = {pipeline.name: pipeline for pipeline in (dcclip_full, dcclip_data, dcclip_train)}
+class Pipelines(Mapping[str, GraphComponent]):
+    """The pipelines by name, each built when it is first asked for.
+
+    Not at import: KFP looks at its callers' source lines for each setting of a task, which takes ten times as
+    long below an import (seconds, in every process that imports this module).
+    """
+
+    def __init__(self, **described: tuple[Callable, str]):
+        self._functions = {f"dcclip-{name}": function for name, function in described.items()}
+        self._build = functools.cache(self._built)
+
+    def _built(self, name: str) -> GraphComponent:
+        function, description = self._functions[name]
+        return dsl.pipeline(name=name, description=description)(function)
+
+    def __getitem__(self, name: str) -> GraphComponent:
+        return self._build(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+
+PIPELINES = Pipelines(
+    full=(dcclip_full, "URL lists in, a small bilingual CLIP in the registry out."),
+    data=(dcclip_data, "URL lists in, a version of the data set out."),
+    train=(dcclip_train, "A version of the data set in, a bilingual CLIP out."),
+)

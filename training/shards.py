@@ -14,10 +14,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
+from ml_dtypes import bfloat16
 from PIL import Image
-from webdataset.handlers import ignore_and_continue
-from webdataset.tariterators import base_plus_ext, group_by_keys
+
+from infra.lean_import import without
+
+# Spark's jobs read shards and need no torch, which webdataset imports for its loaders.
+with without("torch"):
+    from webdataset.handlers import ignore_and_continue
+    from webdataset.tariterators import base_plus_ext, group_by_keys
 
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
@@ -110,13 +115,12 @@ def json_bytes(record: dict) -> bytes:
 
 def to_bf16(vectors: np.ndarray) -> bytes:
     """Float32 as bfloat16 bytes, half the size; the order of magnitude stays (MobileCLIP stores so)."""
-    return torch.from_numpy(np.ascontiguousarray(vectors)).bfloat16().view(torch.uint16).numpy().tobytes()
+    return np.ascontiguousarray(vectors).astype(bfloat16).tobytes()
 
 
 def from_bf16(content: bytes, width: int) -> np.ndarray:
     """Float32 of shape (rows, width)."""
-    raw = torch.from_numpy(np.frombuffer(content, np.uint16).copy())
-    return raw.view(torch.bfloat16).float().numpy().reshape(-1, width)
+    return np.frombuffer(content, bfloat16).astype(np.float32).reshape(-1, width)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ CPU, CUDA = "registry.example/dcclip-python:0123456789ab", "registry.example/dcc
 # A process of its own: the images are read when the steps are imported.
 COMPILE = """
 import json
-from pipelines.full import dcclip_full
-executors = dcclip_full.pipeline_spec.deployment_spec["executors"]
+from pipelines.full import PIPELINES
+executors = PIPELINES["dcclip-full"].pipeline_spec.deployment_spec["executors"]
 print(json.dumps({name: executor["container"]["image"] for name, executor in executors.items()}))
 """
 

@@ -137,10 +137,10 @@ def test_the_outcome_is_read_from_what_the_executors_wrote(tmp_path):
 FAILING = """
 import json, sys
 from components.step import StepError
-from pipelines.full import dcclip_full
+from pipelines.full import PIPELINES
 from pipelines.local import run_locally
 
-tasks = dcclip_full.pipeline_spec.root.dag.tasks.values()
+tasks = PIPELINES["dcclip-full"].pipeline_spec.root.dag.tasks.values()
 before = sum(task.HasField("retry_policy") for task in tasks)
 try:
     run_locally("full", {"prepare_teacher.revision": "0" * 40}, sys.argv[1])
