@@ -39,8 +39,8 @@ classify("photo.png", candidate_labels=["柠檬", "lemon"], hypothesis_template=
 Without transformers and torch: the ONNX files of the export beside this directory, `python try_onnx.py`.
 """
 EVERY_CPU = (
-    "It holds for other CPUs too, with VNNI or without: weights of products have seven bits, so that no sum of "
-    "two products leaves 16 bits (training/quantize.py)."
+    "It holds for other CPUs too, with VNNI or without: weights of products have seven bits, so that no sum "
+    "of two products leaves 16 bits (training/quantize.py)."
 )
 LIMITS = """## Limits
 

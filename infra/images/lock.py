@@ -5,8 +5,8 @@
 A lock names each package with its version, which constraints.txt decides, and the hash of the one file that
 pip takes on x86-64 Linux with Python 3.11; pip refuses any other. The two differ in torch: the CPU build,
 `2.13.0+cpu`, is on no package index but PyTorch's own (name it in pip's configuration, or give a folder that
-holds the wheel), the other brings CUDA. Where the CPU build is not reached its lock keeps the line that it has
-for torch, and all else is written anew.
+holds the wheel), the other brings CUDA. Where the CPU build is not reached its lock keeps the line that it
+has for torch, and all else is written anew.
 
 Left out on purpose: other platforms, whose files have other hashes.
 """
