@@ -19,8 +19,38 @@ def uses_smoke_run(file: Path) -> bool:
     return "first_run" in file.read_text()
 
 
+# What starts Spark, Ray, a server, a browser or containers, by fixture and by folder or file; all other
+# tests are `make test-fast`.
+ENGINE_FIXTURES = frozenset({"spark", "first_run", "s3_server", "browser", "engine"})
+ENGINE_FILES = (
+    "tests/benchmarks/",
+    "tests/cluster/",
+    "tests/components/test_crawl",
+    "tests/components/test_download_pairs.py",
+    "tests/infra/test_locks.py",
+    "tests/pipelines/test_secrets.py",
+    "tests/pipelines/test_serve.py",
+    "tests/pipelines/test_students.py",
+    "tests/spark_jobs/test_on_kubernetes.py",
+    "tests/training/test_autoscaling.py",
+    "tests/training/test_champion_start.py",
+    "tests/training/test_ray_edge.py",
+    "tests/training/test_register_step.py",
+    "tests/training/test_run.py",
+)
+
+
+def starts_engine(item: pytest.Item) -> bool:
+    """Whether a test needs more than its own process for long."""
+    return bool(ENGINE_FIXTURES & set(getattr(item, "fixturenames", ()))) or item.nodeid.startswith(
+        ENGINE_FILES
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the smoke run take longest, so they are begun first."""
+    """Mark tests that start engines; those that need the smoke run take longest, so they are begun first."""
+    for item in filter(starts_engine, items):
+        item.add_marker("engine")
     items.sort(key=lambda item: not uses_smoke_run(item.path))
 
 
