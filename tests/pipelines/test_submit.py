@@ -16,7 +16,7 @@ import kfp_server_api
 import pytest
 
 from pipelines.catalogue import PIPELINES
-from pipelines.resources import RESOURCES
+from pipelines.resources import PLACEMENTS
 from pipelines.server import watch
 from pipelines.server.package import Package, make_package
 from tests.pipelines.kfp_server import Backend, Fault, serving
@@ -80,18 +80,9 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
 
-def test_a_recipes_kind_of_gpu_is_asked_for_by_the_steps(backend, endpoint):
-    """In a process of its own, as a person does it: the word is read when the pipeline is imported."""
-    command = [Path(sys.executable).with_name("dcclip"), "submit", "dcclip-full", *PARAMETERS, *PINNED]
-    subprocess.run([*command, "--set", "gpu=h100"], capture_output=True, text=True, check=True)
-    executors = only(backend.versions)["pipeline_spec"]["deploymentSpec"]["executors"]
-    resources = {name: executor["container"]["resources"] for name, executor in executors.items()}
-    asked = {
-        name: given["accelerator"]["resourceCount"]
-        for name, given in resources.items()
-        if "accelerator" in given
-    }
-    assert asked == {f"exec-{name}": str(wanted.gpus) for name, wanted in RESOURCES.items() if wanted.gpus}
+def test_a_recipes_kind_of_gpu_needs_no_other_file(backend, endpoint, dcclip, package):
+    assert dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--set", "gpu=h100")[0] == 0
+    assert only(backend.versions)["pipeline_spec"] == package.spec
     assert only(backend.runs)["runtime_config"]["parameters"]["overrides"]["gpu"] == "h100"
 
 
@@ -120,7 +111,7 @@ def test_every_pipeline_of_the_catalogue_can_be_sent(name, dcclip, tmp_path, mon
     package = make_package(name)
     assert package.text == Path("dist", f"{name}.yaml").read_text()
     assert package.spec["pipelineInfo"]["name"] == name
-    assert package.tasks.keys() <= RESOURCES.keys()
+    assert package.tasks.keys() <= PLACEMENTS.keys()
     assert package.version.startswith(f"{package.code}-")
 
 
