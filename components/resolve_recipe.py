@@ -2,7 +2,8 @@
 
 It runs in every run, uncached, so that a step's dict, and with it KFP's cache and the step's place, changes
 exactly when a value, an input file or a line of code that the step uses has changed. What a run begins from,
-a version of the data set or the champion, is decided here too (pipelines/growth.py).
+a version of the data set or the champion, is decided here too (pipelines/growth.py). A recipe's demo corpus
+is put below the storage root first.
 """
 
 from typing import NamedTuple
@@ -65,6 +66,7 @@ def resolve_recipe(
     """Turn a recipe and its overrides into one config dict a step, and the size of its pod."""
     from components.step import failing_clearly
     from infra.object_store import endpoint_known
+    from pipelines.demo import put_corpus
     from pipelines.growth import resolve_run
     from pipelines.resolve import choose_recipe, engine_addresses
     from pipelines.sizes import pod_outputs
@@ -72,5 +74,7 @@ def resolve_recipe(
     with failing_clearly("resolve_recipe"), endpoint_known(s3_endpoint):
         engines = engine_addresses(storage_root, spark_master, ray_address, mlflow_uri, s3_endpoint)
         chosen = choose_recipe(recipe, overrides)
+        if chosen.corpus:
+            put_corpus(chosen.corpus, storage_root.rstrip("/"), s3_endpoint)
         configs = resolve_run(chosen, storage_root, engines, pipeline)
     return (*configs.values(), *pod_outputs(chosen.resources, chosen.gpu))

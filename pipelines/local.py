@@ -5,7 +5,6 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 
 import contextlib
 import copy
-import functools
 import itertools
 import json
 import logging
@@ -13,26 +12,20 @@ import os
 import re
 import shutil
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TextIO
 
 from kfp import local
 
 from components.step import StepError
-from infra import object_store
 from infra.console import MARKED
 from infra.object_store import is_object
 from infra.processes import nothing_left_running
 from pipelines.containers import container_runner
-from pipelines.demo import build_corpus
 from pipelines.full import PIPELINES
-from pipelines.recipes import Recipe
 from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
 
@@ -109,44 +102,6 @@ def check_machine(root: Path) -> None:
         )
 
 
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class _PictureServer(ThreadingHTTPServer):
-    """One whose queue holds all the connections that a crawl opens at once.
-
-    With the usual five the kernel drops the others, which come again after 1, 3 and 7 seconds: on a busy
-    machine past the crawl's timeout.
-    """
-
-    request_queue_size = 256
-
-
-@contextlib.contextmanager
-def serve_folder(folder: Path, port: int) -> Iterator[int]:
-    """Serve a folder over HTTP on loopback; gives the port.
-
-    Raises:
-        StepError: the port is taken.
-    """
-    handler = functools.partial(_QuietHandler, directory=str(folder))
-    try:
-        server = _PictureServer(("127.0.0.1", port), handler)
-    except OSError:
-        raise StepError(
-            f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "
-            f"free it or choose another: --set corpus.port={port + 1}"
-        ) from None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def run_locally(
     recipe_name: str,
     overrides: dict[str, Any],
@@ -167,7 +122,7 @@ def run_locally(
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
         StoreError: object storage is.
     """
-    recipe = choose_recipe(recipe_name, overrides)
+    choose_recipe(recipe_name, overrides)
     if in_containers and is_object(root):
         raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
     here = local_folder(root)
@@ -179,7 +134,6 @@ def run_locally(
         log = stack.enter_context((folder / "run.log").open("w"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
-        _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
         runner = _open_runner(in_containers, here, folder / "kfp", stack)
@@ -207,20 +161,6 @@ def _new_folder(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise AssertionError("numbers do not end")
-
-
-def _offer_corpus(recipe: Recipe, root: str, s3_endpoint: str, stack: contextlib.ExitStack) -> None:
-    """Build the recipe's demo corpus and serve it while the stack is open."""
-    if recipe.corpus:
-        corpus = local_folder(root) / "corpus"
-        build_corpus(recipe.corpus, corpus)
-        stack.enter_context(serve_folder(corpus, recipe.corpus.port))
-        if is_object(root):
-            # The pictures stay here, where they are served; lists, texts and the exam are the recipe's.
-            pictures = corpus / "images"
-            files = [path for path in corpus.rglob("*") if path.is_file() and pictures not in path.parents]
-            lists = {path.relative_to(corpus).as_posix(): path for path in files}
-            object_store.upload(lists, f"{root}/corpus", s3_endpoint, "download_pairs")
 
 
 def keep_freed_memory() -> None:

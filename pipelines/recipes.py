@@ -119,7 +119,6 @@ def demo() -> Recipe:
             encode_quality=1,
             pairs_per_shard=500,
             max_requests_per_second_per_host=0.0,
-            allow_private_addresses=True,
         ),
         filter_pairs=FilterPairs(zh=SHORT_CHINESE, en=SHORT_ENGLISH, image=EMOJI),
         prepare_teacher=PrepareTeacher(source="lit:"),

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from components.demo_site import serve_folder
 from components.step import StepError
 from infra.store import write_json
-from pipelines.local import Console, LocalRun, check_machine, read_outcome, serve_folder
+from pipelines.local import Console, LocalRun, check_machine, read_outcome
 
 
 @pytest.fixture

@@ -174,7 +174,6 @@ def test_two_who_submit_at_once_share_a_version(backend, endpoint, dcclip):
     [
         (["dcclip-ful"], "there is no pipeline 'dcclip-ful'; choose one of dcclip-full"),
         (["dcclip-full", "recipe=ful"], "there is no recipe 'ful'; choose one of demo, smoke, full"),
-        (["dcclip-full"], "recipe 'demo' crawls pictures that `dcclip run` serves on its own machine"),
         (["dcclip-full", "recipe=full"], "BAAI/AltCLIP comes from a hub and is not pinned"),
         (
             ["dcclip-full", "recipe=full", "colour=red"],
@@ -207,6 +206,32 @@ def test_nothing_is_sent_that_cannot_work(backend, endpoint, dcclip, tmp_path, a
     assert message.replace("{here}", str(tmp_path)) in status
     assert "\n" not in status
     assert (out, backend.asked) == ("", [])
+
+
+@pytest.mark.parametrize("recipe", ["demo", "smoke"])
+@pytest.mark.parametrize("root", ["/mnt/nowhere", "{here}", "s3://no-such-bucket/runs"])
+def test_the_demo_runs_on_a_cluster_with_nothing_prepared(
+    backend, endpoint, dcclip, tmp_path, recipe, root, monkeypatch
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    words = (
+        f"recipe={recipe}",
+        f"storage_root={root.replace('{here}', str(tmp_path))}",
+        "mlflow_uri=http://m:5000",
+    )
+    status, _, err = dcclip("submit", "dcclip-full", *words)
+    assert status == 0
+    assert "corpus/" not in err and "looked for" not in err
+    assert only(backend.runs)["runtime_config"]["parameters"]["recipe"] == recipe
+
+
+def test_a_list_of_ones_own_in_the_demo_is_looked_for(backend, endpoint, dcclip, tmp_path):
+    own = ("--set", "download_pairs.lists.0.path=lists/own.csv")
+    status, _, _ = dcclip("submit", "dcclip-full", *own, f"storage_root={tmp_path}")
+    assert f"{tmp_path}/lists/own.csv is not there" in str(status)
+    status, _, err = dcclip("submit", "dcclip-full", *own, "storage_root=/mnt/nowhere")
+    assert status == 0
+    assert "/mnt/nowhere is not mounted here: lists/own.csv are looked for by the run" in err
 
 
 def test_lists_that_are_there_pass(backend, endpoint, dcclip, tmp_path):
