@@ -20,6 +20,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--every", type=float, default=5.0, metavar="SECONDS", help="how often to look (default: 5)"
     )
+    command.add_argument(
+        "--attempts",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --watch: submit again when the run fails, N runs in all (default: 1)",
+    )
     command.set_defaults(do=submit)
 
 

@@ -15,6 +15,7 @@ import kfp
 import kfp_server_api
 import pytest
 
+from pipelines import submit as submission
 from pipelines.catalogue import PIPELINES
 from pipelines.resources import PLACEMENTS
 from pipelines.server import watch
@@ -375,6 +376,42 @@ def test_watch_names_the_step_that_failed(backend, endpoint, dcclip):
     assert str(status).startswith(
         "dcclip: the run failed at 2 Filter pairs: Error (exit code 1); see http://"
     )
+
+
+def attempts(dcclip, number: int, *options: str):
+    """(status, what was printed) of a submission that may be repeated."""
+    words = ("--watch", "--every", "0", "--attempts", str(number), *options)
+    return dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, *words)[:2]
+
+
+def test_a_run_that_failed_is_submitted_again(backend, endpoint, dcclip, monkeypatch):
+    backend.failing, start = "filter-pairs", submission._start
+
+    def start_and_mend(*arguments):
+        backend.failing = "filter-pairs" if not backend.runs else ""
+        return start(*arguments)
+
+    monkeypatch.setattr(submission, "_start", start_and_mend)
+    status, out = attempts(dcclip, 3)
+    assert (status, len(backend.runs)) == (0, 2)
+    assert "the run failed at 2 Filter pairs" in out
+    assert "submitting again, 2 of 3 runs left; what is done is found" in out
+    first, second = (run["runtime_config"]["parameters"] for run in backend.runs.values())
+    assert first == second
+
+
+def test_it_is_not_submitted_for_ever(backend, endpoint, dcclip):
+    backend.failing = "filter-pairs"
+    status, _ = attempts(dcclip, 2)
+    assert str(status).startswith("dcclip: the run failed at 2 Filter pairs")
+    assert len(backend.runs) == 2
+
+
+@pytest.mark.parametrize("words", [("--attempts", "2"), ("--attempts", "0", "--watch")])
+def test_attempts_need_a_watch_and_a_number(backend, endpoint, dcclip, words):
+    status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, *words)
+    assert "--attempts is a number from 1 on, and more than one needs --watch" in str(status)
+    assert backend.asked == []
 
 
 def test_watch_outlasts_a_restart_of_the_server(backend, endpoint, dcclip):
