@@ -82,9 +82,9 @@ def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
 
 
 @step_component()
-def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset]):
+def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]):
     """Crawl the URL lists with img2dataset."""
     from components.download_pairs import DownloadPairs, crawl
     from components.step import run_step
 
-    run_step("download_pairs", crawl, DownloadPairs, config, {}, raw)
+    run_step("download_pairs", crawl, DownloadPairs, config, {}, raw, metrics=metrics)

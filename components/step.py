@@ -9,13 +9,16 @@ object storage are copied to this machine first (infra/places.py): a step sees f
 import contextlib
 import dataclasses
 import functools
+import shutil
 import sys
 import time
 import traceback
 import typing
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from components.reference import read_reference, refer, write_metrics, write_reference
 from infra.console import say
 from infra.engines import EngineGone
 from infra.memory import PeakMemory
@@ -71,19 +74,23 @@ def run_step(
     inputs: dict[str, Any],
     output: Any,
     only: dict[str, tuple[str, ...]] | None = None,
+    metrics: Any = None,
+    pages: dict[str, Any] | None = None,
 ) -> None:
-    """Run `function` at its place, or find it done, and point the KFP artifact `output` there.
+    """Run `function` at its place, or find it done, and make the KFP artifact `output` a reference to it.
 
     Args:
         name: the step, as people know it.
         config: from `components.resolve_recipe`: `values` for `config_class`, `code`, `root`, and
             `engines`, the addresses, which have no part in the identity of the result.
-        inputs: KFP artifacts by the name of the function's argument.
+        inputs: KFP artifacts, references, by the name of the function's argument.
         only: for inputs of which few files are needed, patterns of those: the rest is not fetched from
             object storage. The record `done.json` always is.
+        metrics: a KFP Metrics artifact for the figures among the step's facts.
+        pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
     config = plain(config)
-    sources = {key: artifact.uri for key, artifact in inputs.items()}
+    sources = {key: read_reference(artifact).address for key, artifact in inputs.items()}
     relative = {key: place_name(uri) for key, uri in sources.items()}
     place = f"{config['root']}/{name}/{result_name(config, relative)}"
     engines = config["engines"]
@@ -106,8 +113,20 @@ def run_step(
                 record = record or finish({**_run(name, work), "values": config["values"]})
         if reused:
             say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
-    output.uri = place
-    output.metadata.update({**record, "reused": reused})
+        reference = refer(name, place, record, reused)
+        write_reference(output, reference)
+        if metrics is not None:
+            write_metrics(metrics, reference.figures)
+        for file, artifact in (pages or {}).items():
+            with local_copy(place, endpoint, name, (file,)) as folder:
+                copy_page(folder / file, artifact)
+
+
+def copy_page(file: Path, artifact: Any) -> None:
+    """Put a file of a result where KFP shows it: Kubeflow's pages do not look into the store."""
+    path = Path(artifact.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, path)
 
 
 def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:

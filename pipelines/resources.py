@@ -90,6 +90,8 @@ def place_task(task: dsl.PipelineTask, display_name: str) -> dsl.PipelineTask:
     if wanted.gpus:
         _put_on_gpus(task, wanted.gpus)
     _put_into_the_cluster(task, wanted)
+    # KFP's cache never looks whether a result is still there; a step does, and is quick where it is.
+    task.set_caching_options(False)
     return task.set_retry(wanted.num_retries, backoff_duration="30s", backoff_factor=2.0)
 
 

@@ -33,12 +33,14 @@ exec {python} "$@"
 """
 SHIM = """
 import runpy, sys
-from kfp.dsl.types import artifact_types
-for name in ("GCS", "MINIO", "S3", "OCI"):
-    name = f"_{{name}}_LOCAL_MOUNT_PREFIX"
-    setattr(artifact_types, name, {root!r} + getattr(artifact_types, name))
-sys.path.pop(0)
-runpy.run_module("kfp.dsl.executor_main", run_name="__main__")
+# Processes that the step spawns read this file too.
+if __name__ == "__main__":
+    from kfp.dsl.types import artifact_types
+    for name in ("GCS", "MINIO", "S3", "OCI"):
+        name = f"_{{name}}_LOCAL_MOUNT_PREFIX"
+        setattr(artifact_types, name, {root!r} + getattr(artifact_types, name))
+    sys.path.pop(0)
+    runpy.run_module("kfp.dsl.executor_main", run_name="__main__")
 """
 
 
@@ -174,7 +176,7 @@ class Attempt:
             )
             code = wait(process, kill_when)
         if code:
-            raise BackendError(f"exit status {code}" if code > 0 else f"signal: {-code}")
+            raise BackendError(f"exit status {code}" if code > 0 else "signal: killed")
         file = self.inside(self.output_file)
         if not file.exists():
             return pipeline_spec_pb2.ExecutorOutput()

@@ -70,7 +70,8 @@ class Runner:
         text: both documents that `dcclip compile` writes.
         pipeline_root: `minio://BUCKET/PREFIX` or `s3://…`, of the server that `client` (boto3) is for.
         folder: containers' files are below it.
-        kill_when: by task, when its first attempt is killed.
+        kill_when: by task, when the step of its first attempt is killed, as by the kernel for its memory.
+        until: the last task to be run, all if empty.
         whole_as_float, newer: see tests/kfp_backend/launcher.py.
     """
 
@@ -81,6 +82,7 @@ class Runner:
     folder: Path
     cluster: Cluster = field(default_factory=Cluster)
     kill_when: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    until: str = ""
     whole_as_float: bool = False
     newer: bool = False
 
@@ -98,6 +100,8 @@ class Runner:
         store = Store(Blobs(self.client), parse_root(root), self.whole_as_float, self.newer)
         for task in tasks_of(pipeline, platforms[0] if platforms else {}):
             self._run_task(task, run, store)
+            if task.name == self.until:
+                break
         return run
 
     def _run_task(self, task: Task, run: Run, store: Store) -> None:
