@@ -10,7 +10,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 import threading
@@ -26,7 +25,7 @@ from kfp import local
 
 from components.step import StepError
 from infra import object_store
-from infra.console import MARKED
+from infra.console import ANSI, MARKED
 from infra.object_store import is_object
 from infra.places import read_record
 from infra.processes import nothing_left_running
@@ -38,7 +37,6 @@ from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
 
 MIN_FREE_BYTES = 2 * 2**30
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from infra.store import plain, read_done
 from pipelines.server.package import make_package
 from tests.kfp_backend.addresses import parse_artifact
 from tests.kfp_backend.driver import LOGS, Cluster
+from tests.kfp_backend.launcher import CONTAINER
 from tests.kfp_backend.runner import Run, Runner
 from tests.s3_server import ACCESS_KEY, SECRET_KEY
 
@@ -33,11 +34,11 @@ def runner(pipeline: str, parameters: dict, root: str, endpoint: str, folder: Pa
 
     The keys of the bucket are in a secret, scratch and home in a config map, and nowhere else.
     """
-    config_map = {"DCCLIP_SCRATCH": str(folder / "scratch"), "DCCLIP_SCRATCH_GIB": "10", "HOME": str(folder)}
-    folder.mkdir(parents=True, exist_ok=True)
+    own = {"DCCLIP_SCRATCH": f"{CONTAINER}/scratch", "HOME": f"{CONTAINER}/tmp"}
+    config_map = own | {"DCCLIP_SCRATCH_GIB": "10"}
     cluster = Cluster({"dcclip-steps": config_map}, {"dcclip-s3": KEYS}, FIELDS)
     text = make_package(pipeline).text
-    return Runner(text, parameters, root, client_of(endpoint), folder / "pods", cluster, **options)
+    return Runner(text, parameters, root, client_of(endpoint), folder, cluster, **options)
 
 
 def seed_results(places: dict[str, str], addresses: dict[str, str], configs: dict, whole: tuple[str, ...]):

@@ -27,6 +27,8 @@ from tests.kfp_backend.values import check_metrics, plain_json, read_output, rec
 # A process gets no longer argument (Linux, MAX_ARG_STRLEN).
 MAX_ARGUMENT_BYTES = 128 * 1024
 ATTEMPT_SECONDS = 600
+# In a variable's text: this container's root.
+CONTAINER = "{container}"
 PYTHON = """#!/bin/sh
 if [ "$1 $2" = "-m kfp.dsl.executor_main" ]; then shift 2; exec {python} {shim} "$@"; fi
 exec {python} "$@"
@@ -192,7 +194,8 @@ class Attempt:
         image = {"PATH": ":".join(map(str, path)), "HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
         image |= {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
         pod = {"KFP_POD_NAME": f"{self.task.name}-{self.number}", "KFP_RETRY_INDEX": str(self.number)}
-        return image | {"TMPDIR": str(self.root / "tmp")} | pod | self.environment
+        own = {name: text.replace(CONTAINER, str(self.root)) for name, text in self.environment.items()}
+        return image | {"TMPDIR": str(self.root / "tmp")} | pod | own
 
     def collect(self, made: pipeline_spec_pb2.ExecutorOutput) -> Values:
         """Output parameters; one that is missing is refused (component/launcher_v2.go:484)."""
