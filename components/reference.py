@@ -66,9 +66,14 @@ def write_reference(artifact: Any, reference: Reference) -> None:
 
 def write_artifact(artifact: Any, content: dict) -> None:
     """Write an artifact's file as JSON."""
+    write_text(artifact, json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def write_text(artifact: Any, text: str) -> None:
+    """Write an artifact's file, at the path that KFP has for it."""
     path = Path(artifact.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False))
+    path.write_text(text, encoding="utf-8")
 
 
 def read_reference(artifact: Any) -> Reference:

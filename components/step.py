@@ -9,21 +9,19 @@ object storage are copied to this machine first (infra/places.py): a step sees f
 import contextlib
 import dataclasses
 import functools
-import shutil
 import sys
 import time
 import traceback
 import typing
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from components.reference import read_reference, refer, write_metrics, write_reference
+from components.reference import read_reference, refer, write_metrics, write_reference, write_text
 from infra.console import say
 from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
-from infra.places import local_copy, local_input, place_name, read_record, working_folder
+from infra.places import local_copy, local_input, read_record, working_folder
 from infra.store import identity, plain
 
 
@@ -90,18 +88,18 @@ def run_step(
         pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
     config = plain(config)
-    sources = {key: read_reference(artifact).address for key, artifact in inputs.items()}
-    relative = {key: place_name(uri) for key, uri in sources.items()}
-    place = f"{config['root']}/{name}/{result_name(config, relative)}"
     engines = config["engines"]
     with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
+        references = {key: read_reference(artifact) for key, artifact in inputs.items()}
+        relative = {key: reference.identity for key, reference in references.items()}
+        place = f"{config['root']}/{name}/{result_name(config, relative)}"
         record = read_record(place, endpoint)
         reused = record is not None
         if record is None:
             with contextlib.ExitStack() as stack:
                 paths = {
-                    key: stack.enter_context(local_copy(uri, endpoint, name, (only or {}).get(key)))
-                    for key, uri in sources.items()
+                    key: stack.enter_context(local_copy(item.address, endpoint, name, (only or {}).get(key)))
+                    for key, item in references.items()
                 }
                 values = _localised(config["values"], endpoint, name, stack)
                 folder, finish = stack.enter_context(working_folder(place, endpoint, name))
@@ -118,15 +116,9 @@ def run_step(
         if metrics is not None:
             write_metrics(metrics, reference.figures)
         for file, artifact in (pages or {}).items():
+            # Kubeflow's pages do not look into the store.
             with local_copy(place, endpoint, name, (file,)) as folder:
-                copy_page(folder / file, artifact)
-
-
-def copy_page(file: Path, artifact: Any) -> None:
-    """Put a file of a result where KFP shows it: Kubeflow's pages do not look into the store."""
-    path = Path(artifact.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, path)
+                write_text(artifact, (folder / file).read_text(encoding="utf-8"))
 
 
 def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:

@@ -50,7 +50,7 @@ class Progress:
             if attempt.task not in self.tasks:
                 continue
             if attempt.failed:
-                reason = reason_of(client, run, attempt.task, attempt) or "no reason is to be found"
+                reason = reason_of(client, run, attempt.task, attempt) or "its log gives no reason"
                 self._once(attempt, f"attempt {attempt.number + 1} failed: {attempt.words}{reason}", "failed")
             elif attempt.phase == "Pending" and attempt.message and attempt.waits(LOOK_SECONDS):
                 self._once(attempt, f"waits for its pod: {attempt.message}", attempt.message)

@@ -80,7 +80,9 @@ def test_a_failure_is_told_by_the_steps_own_words_while_its_pod_is_there(backend
     backend.failing, backend.beside.nodes, backend.beside.logs = "filter-pairs", TWICE, {POD: LOG}
     status, out, _ = dcclip(*WATCH)
     assert str(status).startswith(f"dcclip: the run failed at 2 Filter pairs: {REASON}; see http://")
-    assert "2 Filter pairs         attempt 1 failed: OOMKilled (exit code 137): no reason is" in out
+    assert (
+        "2 Filter pairs         attempt 1 failed: OOMKilled (exit code 137): its log gives no reason" in out
+    )
     assert f"2 Filter pairs         attempt 2 failed: Error (exit code 1): {REASON}" in out
     assert out.count("attempt 1 failed") == 1
 
