@@ -20,6 +20,8 @@ MAX_FAILURES = 120
 LOOK_SECONDS = 60.0
 # What decides on a step's pod, before it; a failure there is the step's too.
 DRIVER = "-driver"
+# That an attempt has failed is told once.
+FAILED = "failed"
 
 
 @dataclass
@@ -47,11 +49,11 @@ class Progress:
     def look(self, client: Client, run: Run, attempts: list[Attempt]) -> None:
         """Tell of attempts that failed, of pods that wait, and how far the steps that run are."""
         for attempt in attempts:
-            if attempt.task not in self.tasks:
+            if attempt.task not in self.tasks or (attempt.task, attempt.number, FAILED) in self.told:
                 continue
             if attempt.failed:
                 reason = reason_of(client, run, attempt.task, attempt) or "its log gives no reason"
-                self._once(attempt, f"attempt {attempt.number + 1} failed: {attempt.words}{reason}", "failed")
+                self._once(attempt, f"attempt {attempt.number + 1} failed: {attempt.words}{reason}", FAILED)
             elif attempt.phase == "Pending" and attempt.message and attempt.waits(LOOK_SECONDS):
                 self._once(attempt, f"waits for its pod: {attempt.message}", attempt.message)
             elif attempt.phase == "Running" and (line := last_line(client, run, attempt)):
