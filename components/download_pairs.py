@@ -102,7 +102,7 @@ def _crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
 
 
 @step_component()
-def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset]):
+def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]):
     """Crawl the URL lists with img2dataset."""
     from functools import partial
 
@@ -110,4 +110,4 @@ def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset]):
     from components.step import run_step
 
     work = partial(crawl, corpus=config.get("corpus"))
-    run_step("download_pairs", work, DownloadPairs, config, {}, raw)
+    run_step("download_pairs", work, DownloadPairs, config, {}, raw, metrics=metrics)

@@ -1,6 +1,6 @@
 """Step 0, resolve_recipe: a recipe's name and overrides in, a config dict and a pod's size for each step out.
 
-It runs in every run, uncached, so that a step's dict, and with it KFP's cache and the step's place, changes
+It runs in every run, so that a step's dict, and with it the step's place, changes
 exactly when a value, an input file or a line of code that the step uses has changed. What a run begins from,
 a version of the data set or the champion, is decided here too (pipelines/growth.py). A recipe's demo corpus
 is put below the storage root first.

@@ -38,8 +38,7 @@ from pipelines.resources import place_resolver, place_task
 def add_resolver(pipeline: str, parameters: dict) -> dsl.PipelineTask:
     """The task that every pipeline begins with; its outputs are the steps' configs and pods."""
     configs = resolve_recipe(pipeline=pipeline, **parameters)
-    # Not cached: it reads files and code that are no inputs of its own.
-    return place_resolver(configs, "Resolve the recipe").set_caching_options(False)
+    return place_resolver(configs, "Resolve the recipe")
 
 
 def add_data_steps(
@@ -63,9 +62,8 @@ def add_data_steps(
         "5 Select pairs",
     ).outputs["selection"]
     data = {"raw": raw, "pairs": pairs, "teacher": teacher, "embedded": embedded, "selection": selection}
-    # Not cached: the version may have been published by another run, and its number is looked up.
     published = place(publish_data(config=configs.outputs["dataset"], **data), "Publish the data")
-    return data, published.set_caching_options(False)
+    return data, published
 
 
 def add_training_steps(
@@ -154,9 +152,7 @@ def dcclip_train(
 ):
     """The training steps on the version that the recipe names, by default the latest."""
     configs = add_resolver("dcclip-train", locals())
-    # Not cached: which places a version has is looked up, and whether they are still there.
     taken = place_task(configs, take_data(config=configs.outputs["dataset"]), "Take the data")
-    taken.set_caching_options(False)
     data = {name: taken.outputs[name] for name in ("raw", "pairs", "teacher", "embedded", "selection")}
     add_training_steps(configs, **data)
 

@@ -9,7 +9,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 import time
@@ -21,8 +20,9 @@ from typing import Any, TextIO
 from kfp import local
 
 from components.step import StepError
-from infra.console import MARKED
+from infra.console import ANSI, MARKED
 from infra.object_store import is_object
+from infra.places import read_record
 from infra.processes import nothing_left_running
 from pipelines.containers import container_runner
 from pipelines.full import PIPELINES
@@ -30,7 +30,6 @@ from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
 
 MIN_FREE_BYTES = 2 * 2**30
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def run_locally(
         local.init(runner, pipeline_root=str(folder / "kfp"))
         arguments = {"recipe": recipe_name, "overrides": overrides, **addresses}
         _run_pipeline(pipeline, arguments, folder, console)
-    records, places = read_outcome(folder / "kfp")
+    records, places = read_outcome(folder / "kfp", s3_endpoint)
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
 
@@ -198,13 +197,15 @@ def _run_pipeline(name: str, arguments: dict[str, Any], folder: Path, console: C
             ) from None
 
 
-def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
-    """(record, place) by step, from the outputs that KFP's local runner keeps of a run."""
+def read_outcome(folder: Path, s3_endpoint: str = "") -> tuple[dict[str, dict], dict[str, str]]:
+    """(record, place) by step: the references that KFP's local runner keeps of a run, and what they name."""
     records, places = {}, {}
     for file in folder.glob("*/*/executor_output.json"):
         for artifacts in json.loads(file.read_text()).get("artifacts", {}).values():
-            for artifact in artifacts["artifacts"]:
-                if "step" in artifact["metadata"]:
-                    records[artifact["metadata"]["step"]] = artifact["metadata"]
-                    places[artifact["metadata"]["step"]] = artifact["uri"]
+            for told in (artifact["metadata"] for artifact in artifacts["artifacts"]):
+                if "step" in told:
+                    step, place = told["step"], told["address"]
+                    record = read_record(place, s3_endpoint)
+                    assert record is not None, f"{place} was finished a moment ago"
+                    records[step], places[step] = record | {"reused": bool(told["reused"])}, place
     return records, places

@@ -124,6 +124,8 @@ def _place(task: dsl.PipelineTask, display_name: str) -> dsl.PipelineTask:
     wanted = PLACEMENTS[task.name]
     task.set_display_name(display_name)
     _put_into_the_cluster(task, wanted)
+    # KFP's cache never looks whether a result is still there; a step does, and is quick where it is.
+    task.set_caching_options(False)
     return task.set_retry(
         wanted.num_retries, f"{BACKOFF_SECONDS}s", BACKOFF_FACTOR, f"{wanted.max_retry_seconds}s"
     )

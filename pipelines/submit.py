@@ -106,19 +106,23 @@ def _watch(client: Client, package: Package, run_id: str, url: str, seconds: flo
     Raises:
         StepError: it did not succeed.
     """
-    progress = Progress(package.tasks, lambda text: print(f"{time.strftime('%H:%M:%S')} {text}", flush=True))
+    progress = Progress(package.name, package.tasks, _tell)
     try:
         run = follow(client, run_id, progress, seconds)
     except KeyboardInterrupt:
         raise StepError(f"no longer watching; the run goes on: {url}, or `kfp run get {run_id}`") from None
     if run.state != "SUCCEEDED":
-        raise (RunFailed if run.state == "FAILED" else StepError)(f"{failure(run, package.tasks)}; see {url}")
-    print(f"succeeded{_duration(run)}")
+        reason = f"{failure(client, run, package.tasks)}; see {url}"
+        raise (RunFailed if run.state == "FAILED" else StepError)(reason)
+    minutes = run.minutes
+    print("succeeded" if minutes is None else f"succeeded in {minutes // 60} h {minutes % 60} min")
 
 
-def _duration(run: Any) -> str:
-    """How long a finished run took."""
-    if not run.finished_at or not run.created_at:
-        return ""
-    minutes = round((run.finished_at - run.created_at).total_seconds() / 60)
-    return f" in {minutes // 60} h {minutes % 60} min"
+def _tell(text: str) -> None:
+    """A line with its time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _tell(text: str) -> None:
+    """A line with its time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
