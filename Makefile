@@ -13,7 +13,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test test-fast bench-data bench-training bench-exam bench-export ablation manifests compile images locks test-images lint clean
+.PHONY: help install run smoke test test-fast bench-data bench-training bench-exam bench-export ablation manifests compile kind images locks test-images lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -59,14 +59,16 @@ ablation: $(READY) ## Train each technique on a finished run and compare (hours;
 	@$(KEEP_MEMORY) $(DCCLIP) ablation --root $(ROOT) $(ARGS)
 
 manifests: $(READY) ## Render what a cluster needs, to dist/manifests/kind.yaml and cloud.yaml
-	@mkdir -p dist/manifests
-	@for name in kind cloud; do $(VENV)/bin/kubectl kustomize infra/manifests/overlays/$$name > dist/manifests/$$name.yaml || exit 1; echo "wrote dist/manifests/$$name.yaml"; done
+	@$(VENV)/bin/python -m infra.render $(ARGS)
 
-compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml
+compile: $(READY) ## Compile the pipeline for a cluster, to dist/dcclip-full.yaml: one file for every recipe
 	@$(DCCLIP) compile --output dist/dcclip-full.yaml $(ARGS)
 
 images: ## Build the images of the steps with docker or podman (ARGS: see infra/images/README.md)
 	@$(PYTHON) -m infra.images.build $(ARGS)
+
+kind: $(READY) ## Make a cluster with kind and run the demo on it (docker, kind, helm; DRY_RUN=1 prints the commands)
+	@$(VENV)/bin/python -m infra.kind $(if $(DRY_RUN),--dry-run) $(ARGS)
 
 locks: $(READY) ## Write the images' locks and the table of licences anew (a minute)
 	@$(VENV)/bin/python -m infra.images.lock $(ARGS)

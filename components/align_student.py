@@ -49,10 +49,11 @@ def align_student(
     selection: dsl.Input[dsl.Dataset],
     distilled: dsl.Input[dsl.Model],
     student: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
 ):
     """Stage 2 with Ray Train: contrastive alignment in both languages."""
     from components.align_student import AlignStudent, align
     from components.step import run_step
 
     inputs = {"embedded": embedded, "selection": selection, "distilled": distilled}
-    run_step("align_student", align, AlignStudent, config, inputs, student)
+    run_step("align_student", align, AlignStudent, config, inputs, student, metrics=metrics)

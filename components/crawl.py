@@ -103,6 +103,7 @@ def _adapted(config: DownloadPairs, first: int) -> Iterator[None]:
         max_seconds=config.max_seconds_per_image,
         allow_private_addresses=config.allow_private_addresses,
         max_requests_per_second_per_host=config.max_requests_per_second_per_host,
+        allowed_private_hosts=config.allowed_private_hosts,
     )
     # At Ctrl-C it would end this process as if all were well.
     signals = SimpleNamespace(signal=lambda *_: None, SIGINT=signal.SIGINT)

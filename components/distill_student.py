@@ -145,10 +145,11 @@ def distill_student(
     embedded: dsl.Input[dsl.Dataset],
     selection: dsl.Input[dsl.Dataset],
     distilled: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
 ):
     """Stage 1 with Ray Train: feature distillation, each tower at its own pace."""
     from components.distill_student import DistillStudent, distill
     from components.step import run_step
 
     inputs = {"embedded": embedded, "selection": selection}
-    run_step("distill_student", distill, DistillStudent, config, inputs, distilled)
+    run_step("distill_student", distill, DistillStudent, config, inputs, distilled, metrics=metrics)

@@ -8,7 +8,8 @@ URLs come from strangers, so components.crawl_guard bounds where they may lead a
 Left out on purpose: judging images or captions, which is filter_pairs' work.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfp import dsl
@@ -17,6 +18,8 @@ from components.data_version import KnownCrawl
 from components.image import step_component
 from components.url_lists import UrlList, merge_url_lists
 from spark_jobs.limits import BEFORE_CRAWL, CaptionLimits
+
+HOST_AND_PORT = re.compile(r"[^/\s@]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class DownloadPairs:
     `max_pause_seconds`. `user_agent_token` names the crawler to the servers, whose X-Robots-Tag may refuse
     it by that name.
 
-    The last five bound what one URL may cost, its redirects and retries included, and where it may lead:
-    `allow_private_addresses` is for a server of our own, never for URLs that strangers wrote.
+    The last six bound what one URL may cost, its redirects and retries included, and where it may lead: into
+    our own network only to `allowed_private_hosts` (`images.internal:8080`), or anywhere there with
+    `allow_private_addresses`, which is nothing for URLs that strangers wrote.
 
     `known` is filled in when the recipe is resolved: the crawl of the version that a new one grows from.
     """
@@ -61,15 +65,31 @@ class DownloadPairs:
     max_redirects: int = 3
     max_seconds_per_image: float = 30.0
     allow_private_addresses: bool = False
+    allowed_private_hosts: tuple[str, ...] = ()
     known: KnownCrawl | None = None
 
     def __post_init__(self):
         if not all(isinstance(source, UrlList) for source in self.lists):
             raise ValueError('lists are written [{"path": "pairs.csv", "layout": "en"}]')
+        if wrong := [host for host in self.allowed_private_hosts if not HOST_AND_PORT.fullmatch(host)]:
+            raise ValueError(f'allowed_private_hosts are written ["images.internal:8080"], not {wrong}')
 
 
-def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
-    """Merge the lists and download them below `place/shards`; finished shards are kept on a rerun."""
+def crawl(config: DownloadPairs, place: Path, engines: dict, corpus: dict | None = None) -> dict:
+    """Merge the lists and download them below `place/shards`; finished shards are kept on a rerun.
+
+    Args:
+        corpus: the demo corpus that the recipe has, as `pipelines.demo.DemoCorpus` holds it. Its images are
+            served here while its own lists are crawled.
+    """
+    from components.demo_site import demo_site
+
+    with demo_site(corpus, config.lists) as hosts:
+        allowed = (*config.allowed_private_hosts, *hosts)
+        return _crawl(replace(config, allowed_private_hosts=allowed), place, engines)
+
+
+def _crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
     from components.crawl import crawl_urls
     from components.take_over import NEW_URLS, take_over
 
@@ -82,9 +102,12 @@ def crawl(config: DownloadPairs, place: Path, engines: dict) -> dict:
 
 
 @step_component()
-def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset]):
+def download_pairs(config: dict, raw: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]):
     """Crawl the URL lists with img2dataset."""
+    from functools import partial
+
     from components.download_pairs import DownloadPairs, crawl
     from components.step import run_step
 
-    run_step("download_pairs", crawl, DownloadPairs, config, {}, raw)
+    work = partial(crawl, corpus=config.get("corpus"))
+    run_step("download_pairs", work, DownloadPairs, config, {}, raw, metrics=metrics)

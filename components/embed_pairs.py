@@ -112,10 +112,11 @@ def embed_pairs(
     pairs: dsl.Input[dsl.Dataset],
     teacher: dsl.Input[dsl.Model],
     embedded: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
 ):
     """Store the teacher's vectors with Ray Data."""
     from components.embed_pairs import EmbedPairs, embed
     from components.step import run_step
 
     inputs = {"raw": raw, "pairs": pairs, "teacher": teacher}
-    run_step("embed_pairs", embed, EmbedPairs, config, inputs, embedded)
+    run_step("embed_pairs", embed, EmbedPairs, config, inputs, embedded, metrics=metrics)

@@ -70,6 +70,7 @@ def evaluate_student(
     distilled: dsl.Input[dsl.Model],
     student: dsl.Input[dsl.Model],
     results: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
 ):
     """Zero-shot exam in both languages."""
     from components.evaluate_student import EvaluateStudent, examine
@@ -81,4 +82,6 @@ def evaluate_student(
     inputs |= {"distilled": distilled, "student": student}
     # Of the data it reads records and samples of what was dropped, of stage 1 the curve.
     only = {"raw": (), "pairs": (f"{SAMPLES}/*",), "selection": (f"{SAMPLES}/*",), "distilled": (CURVE,)}
-    run_step("evaluate_student", examine, EvaluateStudent, config, inputs, results, only=only)
+    run_step(
+        "evaluate_student", examine, EvaluateStudent, config, inputs, results, only=only, metrics=metrics
+    )

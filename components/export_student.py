@@ -106,6 +106,7 @@ def export_student(
     selection: dsl.Input[dsl.Dataset],
     results: dsl.Input[dsl.Artifact],
     onnx: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
 ):
     """Export the towers as ONNX, float32 and int8, check them, and write the model card."""
     from components.export_student import CALIBRATION_SHARDS, ExportStudent, export
@@ -113,4 +114,4 @@ def export_student(
 
     inputs = {"student": student, "embedded": embedded, "selection": selection, "results": results}
     only = {"embedded": (CALIBRATION_SHARDS,), "selection": ("data_card.json",), "results": ("results.json",)}
-    run_step("export_student", export, ExportStudent, config, inputs, onnx, only=only)
+    run_step("export_student", export, ExportStudent, config, inputs, onnx, only=only, metrics=metrics)

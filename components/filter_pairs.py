@@ -44,9 +44,14 @@ def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> d
 
 
 @step_component()
-def filter_pairs(config: dict, raw: dsl.Input[dsl.Dataset], pairs: dsl.Output[dsl.Dataset]):
+def filter_pairs(
+    config: dict,
+    raw: dsl.Input[dsl.Dataset],
+    pairs: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+):
     """Judge the raw pairs with Spark."""
     from components.filter_pairs import FilterPairs, apply_rules
     from components.step import run_step
 
-    run_step("filter_pairs", apply_rules, FilterPairs, config, {"raw": raw}, pairs)
+    run_step("filter_pairs", apply_rules, FilterPairs, config, {"raw": raw}, pairs, metrics=metrics)

@@ -13,16 +13,18 @@ def publish(config: dict, inputs: dict[str, Any]) -> Version:
 
     Args:
         config: from `components.resolve_recipe`: `name`, `root`, `base`, and `engines`.
-        inputs: KFP artifacts by step.
+        inputs: KFP artifacts, references, by step.
     """
+    from components.reference import read_reference
     from infra.console import say
-    from infra.places import place_name, read_record
+    from infra.places import read_record
     from infra.store import plain
     from infra.versions import Versions
 
     endpoint = config["engines"]["s3_endpoint"]
-    records = {step: read_record(artifact.uri, endpoint) for step, artifact in inputs.items()}
-    places = {step: f"{step}/{place_name(artifact.uri)}" for step, artifact in inputs.items()}
+    sources = {step: read_reference(artifact) for step, artifact in inputs.items()}
+    records = {step: read_record(source.address, endpoint) for step, source in sources.items()}
+    places = {step: f"{step}/{source.identity}" for step, source in sources.items()}
     log = Versions(config["root"], config["name"], endpoint)
     version = log.publish(places, plain(config["base"]), count(records))
     say("publish_data", f"version {version.number} of the data set {config['name']}: {tell(version.facts)}")
@@ -37,6 +39,18 @@ def count(records: dict[str, dict]) -> dict:
     facts = {"pictures": crawl["crawl"]["downloaded"], "pairs": selected["kept"]}
     facts |= {"urls": crawl["known"]} if "known" in crawl else {}
     return facts | ({"reused_vectors": embedded["reused"]} if "reused" in embedded else {})
+
+
+def show(version: Version, name: str, output: Any) -> None:
+    """Make a KFP artifact of a version: all of it in the file, what a person looks for in the metadata."""
+    from dataclasses import asdict
+
+    from components.reference import write_artifact
+
+    write_artifact(output, asdict(version))
+    counts = {key: version.facts[key] for key in ("pictures", "pairs")}
+    made = {"data_set": name, "number": version.number, "base": version.base}
+    output.metadata.update(made | counts | {"published_at": version.published_at})
 
 
 def tell(facts: dict) -> str:
@@ -57,13 +71,11 @@ def publish_data(
     version: dsl.Output[dsl.Dataset],
 ):
     """Publish a version of the data set."""
-    from dataclasses import asdict
-
-    from components.publish_data import publish
+    from components.publish_data import publish, show
     from components.step import failing_clearly
     from infra.object_store import endpoint_known
 
     inputs = {"download_pairs": raw, "filter_pairs": pairs, "prepare_teacher": teacher}
     inputs |= {"embed_pairs": embedded, "select_pairs": selection}
     with failing_clearly("publish_data"), endpoint_known(config["engines"]["s3_endpoint"]):
-        version.metadata.update(asdict(publish(config, inputs)))
+        show(publish(config, inputs), config["name"], version)

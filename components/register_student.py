@@ -16,6 +16,8 @@ from infra.deadline import within
 from infra.store import identity, read_done, read_json, write_json
 
 REPORT = "report.html"
+# Of the report what the student mixes up, for Kubeflow's pages.
+CONFUSIONS = "confusions.html"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def register(
     selection: Path,
     distilled: Path,
 ) -> dict:
-    """Register the student with its ONNX files, figures and report; write `report.html`.
+    """Register the student with its ONNX files, figures and report; write `report.html`, `confusions.html`.
 
     Raises:
         StepError: the registry does not answer, or not in time. The files stay where they are, and the next
@@ -61,7 +63,9 @@ def register(
     candidate = make_candidate(config, steps)
     report = place / REPORT
     # Without the decision first, so that there is one if the registry does not answer.
-    write_report(report, report_content(config, steps, candidate.tags))
+    content = report_content(config, steps, candidate.tags)
+    write_report(report, content)
+    write_report(place / CONFUSIONS, content, ("confusions.html",))
 
     def work() -> dict:
         registry.connect(engines["mlflow_uri"], engines["mlflow_artifacts"], config.model)
@@ -160,15 +164,17 @@ def register_student(
     distilled: dsl.Input[dsl.Model],
     registered: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
+    confusions: dsl.Output[dsl.HTML],
 ):
     """Register the student in MLflow, decide on its alias, and report on the run."""
-    from components.register_student import REPORT, RegisterStudent, register
+    from components.register_student import CONFUSIONS, REPORT, RegisterStudent, register
     from components.step import run_step
-    from infra.places import files_url
 
     inputs = {"student": student, "onnx": onnx, "results": results}
     inputs |= {"selection": selection, "distilled": distilled}
     # Of how it was trained, and on what, only the records.
     only = {"student": (), "selection": (), "distilled": ()}
-    run_step("register_student", register, RegisterStudent, config, inputs, registered, only=only)
-    report.uri = f"{files_url(registered.uri, registered.metadata)}/{REPORT}"
+    pages = {REPORT: report, CONFUSIONS: confusions}
+    run_step(
+        "register_student", register, RegisterStudent, config, inputs, registered, only=only, pages=pages
+    )

@@ -78,12 +78,16 @@ def select_pairs(
     pairs: dsl.Input[dsl.Dataset],
     embedded: dsl.Input[dsl.Dataset],
     selection: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    funnel: dsl.Output[dsl.Markdown],
 ):
     """Select pairs by the teacher's score with Spark."""
     from components.select_pairs import SelectPairs, select
     from components.step import run_step
+    from training.data_card import FUNNEL
 
     inputs = {"raw": raw, "pairs": pairs, "embedded": embedded}
     # Of the steps before the vectors, the data card wants the records alone.
     only = {"raw": (), "pairs": ()}
-    run_step("select_pairs", select, SelectPairs, config, inputs, selection, only=only)
+    outputs = {"metrics": metrics, "pages": {FUNNEL: funnel}}
+    run_step("select_pairs", select, SelectPairs, config, inputs, selection, only=only, **outputs)

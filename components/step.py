@@ -16,11 +16,12 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from components.reference import read_reference, refer, write_metrics, write_reference, write_text
 from infra.console import say
 from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
-from infra.places import local_copy, local_input, place_name, read_record, working_folder
+from infra.places import local_copy, local_input, read_record, working_folder
 from infra.store import identity, plain
 
 
@@ -71,30 +72,34 @@ def run_step(
     inputs: dict[str, Any],
     output: Any,
     only: dict[str, tuple[str, ...]] | None = None,
+    metrics: Any = None,
+    pages: dict[str, Any] | None = None,
 ) -> None:
-    """Run `function` at its place, or find it done, and point the KFP artifact `output` there.
+    """Run `function` at its place, or find it done, and make the KFP artifact `output` a reference to it.
 
     Args:
         name: the step, as people know it.
         config: from `components.resolve_recipe`: `values` for `config_class`, `code`, `root`, and
             `engines`, the addresses, which have no part in the identity of the result.
-        inputs: KFP artifacts by the name of the function's argument.
+        inputs: KFP artifacts, references, by the name of the function's argument.
         only: for inputs of which few files are needed, patterns of those: the rest is not fetched from
             object storage. The record `done.json` always is.
+        metrics: a KFP Metrics artifact for the figures among the step's facts.
+        pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
     config = plain(config)
-    sources = {key: artifact.uri for key, artifact in inputs.items()}
-    relative = {key: place_name(uri) for key, uri in sources.items()}
-    place = f"{config['root']}/{name}/{result_name(config, relative)}"
     engines = config["engines"]
     with failing_clearly(name), endpoint_known(endpoint := engines.get("s3_endpoint", "")):
+        references = {key: read_reference(artifact) for key, artifact in inputs.items()}
+        relative = {key: reference.identity for key, reference in references.items()}
+        place = f"{config['root']}/{name}/{result_name(config, relative)}"
         record = read_record(place, endpoint)
         reused = record is not None
         if record is None:
             with contextlib.ExitStack() as stack:
                 paths = {
-                    key: stack.enter_context(local_copy(uri, endpoint, name, (only or {}).get(key)))
-                    for key, uri in sources.items()
+                    key: stack.enter_context(local_copy(item.address, endpoint, name, (only or {}).get(key)))
+                    for key, item in references.items()
                 }
                 values = _localised(config["values"], endpoint, name, stack)
                 folder, finish = stack.enter_context(working_folder(place, endpoint, name))
@@ -106,8 +111,14 @@ def run_step(
                 record = record or finish({**_run(name, work), "values": config["values"]})
         if reused:
             say(name, f"already done, nothing to do (took {record['seconds']:.0f} s then)")
-    output.uri = place
-    output.metadata.update({**record, "reused": reused})
+        reference = refer(name, place, record, reused)
+        write_reference(output, reference)
+        if metrics is not None:
+            write_metrics(metrics, reference.figures)
+        for file, artifact in (pages or {}).items():
+            # Kubeflow's pages do not look into the store.
+            with local_copy(place, endpoint, name, (file,)) as folder:
+                write_text(artifact, (folder / file).read_text(encoding="utf-8"))
 
 
 def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:

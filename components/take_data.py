@@ -6,7 +6,7 @@ from components.image import step_component
 
 
 def take(config: dict, outputs: dict) -> None:
-    """Point each step's artifact at its place in the version.
+    """Make each step's artifact a reference to its place in the version.
 
     Args:
         config: from `components.resolve_recipe`: `name`, `version`, `places` by step, and `engines`.
@@ -15,6 +15,7 @@ def take(config: dict, outputs: dict) -> None:
     Raises:
         StepError: a place is not there any more.
     """
+    from components.reference import refer, write_reference
     from components.step import StepError
     from infra.console import say
     from infra.places import read_record
@@ -28,8 +29,7 @@ def take(config: dict, outputs: dict) -> None:
                 f"{place} of version {plain(config['version'])} of the data set {config['name']} is gone; "
                 "choose another: dataset.version=NUMBER"
             )
-        output.uri = place
-        output.metadata.update({**record, "reused": True})
+        write_reference(output, refer(step, place, record, reused=True))
     say("take_data", f"version {plain(config['version'])} of the data set {config['name']}")
 
 

@@ -1,7 +1,7 @@
 """Which project code a step runs: a hash over the files that its module uses, at any depth.
 
-KFP's cache sees a step's embedded function and not the package that it imports; with this hash among the
-step's inputs, a changed line reruns the steps that can reach it and no others.
+KFP sees a step's embedded function and not the package that it imports; with this hash in the identity of a
+step's result, a changed line reruns the steps that can reach it and no others.
 """
 
 import ast

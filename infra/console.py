@@ -11,6 +11,8 @@ from typing import TextIO
 from tqdm import tqdm
 
 MARKED = re.compile(r"\[([a-z_]+)\] (.*)")
+# Colours, which engines put around what their workers print.
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def say(step: str, text: str) -> None:

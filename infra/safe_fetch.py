@@ -57,6 +57,7 @@ class Refusal(Exception):
 class FetchLimits:
     """What one URL may cost, redirects and retries included; `max_bytes` counts headers too.
 
+    `allowed_private_hosts` (HOST:PORT, as a URL has to spell them) may have addresses that are not public.
     Requests to one host are spaced unless `max_requests_per_second_per_host` is 0; the wait costs no time.
     """
 
@@ -65,6 +66,11 @@ class FetchLimits:
     max_seconds: float
     allow_private_addresses: bool
     max_requests_per_second_per_host: float = 0.0
+    allowed_private_hosts: tuple[str, ...] = ()
+
+    def allows_private(self, host: str, port: int) -> bool:
+        """Whether a host of a URL may have an address of our own network."""
+        return self.allow_private_addresses or f"{host}:{port}" in self.allowed_private_hosts
 
 
 class Allowance:
@@ -253,7 +259,7 @@ def _asked(parts: urllib.parse.SplitResult, headers: dict, allowance: Allowance,
     port = parts.port or DEFAULT_PORTS[parts.scheme]
     client = http.client.HTTPConnection(parts.hostname, port)
     client.default_port = DEFAULT_PORTS[parts.scheme]
-    allow_private = allowance.limits.allow_private_addresses
+    allow_private = allowance.limits.allows_private(parts.hostname, port)
     found = find_addresses(parts.hostname, port, allow_private, resolve)
     allowance.wait_for_turn(parts.hostname)
     connection = _dial(found, allowance)

@@ -16,18 +16,24 @@ import random
 import re
 import shutil
 import tarfile
+import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
+from infra import object_store
 from infra.code_version import code_version
+from infra.object_store import is_object
 from infra.store import DONE, identity, read_done, write_json
 
 SKIN_TONE = re.compile(r"( person person)?( (medium-)?(light|medium|dark) skin tone)+")
 NUM_PLANTED = 6
 GLUE = {"en": " ", "zh": ""}
-EXAM = "unseen_concepts"
+# Of the step that crawls, on its own loopback.
+HOST = "127.0.0.1"
+CORPUS, EXAM = "corpus", "unseen_concepts"
 
 
 @dataclass(frozen=True)
@@ -170,7 +176,7 @@ def write_lists(corpus: DemoCorpus, training: list[Emoji], place: Path) -> None:
     """The images, and one CSV of (url, caption) a language."""
     images = place / "images"
     images.mkdir(parents=True, exist_ok=True)
-    base = f"http://127.0.0.1:{corpus.port}/images"
+    base = f"http://{HOST}:{corpus.port}/images"
     broken = plant_broken_rows(images, base, training[0])
     for item in training:
         shutil.copy(item.image, images / image_name(item.text))
@@ -202,15 +208,56 @@ def build_corpus(corpus: DemoCorpus, place: Path) -> None:
     `images/` to be served over HTTP, `pairs.zh.csv` and `pairs.en.csv`, `texts.zh.txt` and
     `texts.en.txt`, and the exam.
     """
-    made_from = {"corpus": identity(asdict(corpus)), "code": code_version("pipelines.demo")}
+    made_from = made_of(corpus)
     if read_done(place) == made_from:
         return
-    shutil.rmtree(place, ignore_errors=True)
+    # Beside its place first: another run may read there, or write the same.
+    partial = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     training, exam = split_concepts(load_emoji(), corpus)
-    write_lists(corpus, training, place)
-    write_exam(exam, place / EXAM)
+    write_lists(corpus, training, partial)
+    write_exam(exam, partial / EXAM)
     for lang in ("zh", "en"):
         plain = [item.captions[lang] for item in training if not item.has_skin_tone]
         banned = {item.captions[lang].casefold() for item in exam}
-        (place / f"texts.{lang}.txt").write_text("\n".join(load_texts(lang, corpus, plain, banned)))
-    write_json(place / DONE, made_from)
+        (partial / f"texts.{lang}.txt").write_text("\n".join(load_texts(lang, corpus, plain, banned)))
+    write_json(partial / DONE, made_from)
+    _put(partial, place, made_from)
+
+
+def _put(partial: Path, place: Path, made_from: dict) -> None:
+    """Move a whole corpus to its place, unless another run has been quicker."""
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        partial.rename(place)
+    except OSError:
+        if read_done(place) != made_from:
+            raise
+        shutil.rmtree(partial)
+
+
+def made_of(corpus: DemoCorpus) -> dict:
+    """What a corpus follows from: its values and this code."""
+    return {"corpus": identity(asdict(corpus)), "code": code_version("pipelines.demo")}
+
+
+def put_corpus(corpus: DemoCorpus, root: str, endpoint: str) -> None:
+    """The corpus below a storage root, `ROOT/corpus`, unless it is there.
+
+    In object storage the images are left out: download_pairs makes its own (components/demo_site.py).
+    """
+    if not is_object(root):
+        build_corpus(corpus, Path(root) / CORPUS)
+        return
+    url = f"{root}/{CORPUS}"
+    if object_store.read_json(f"{url}/{DONE}", endpoint) == made_of(corpus):
+        return
+    object_store.remove_one(f"{url}/{DONE}", endpoint)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / CORPUS
+        build_corpus(corpus, folder)
+        shutil.rmtree(folder / "images")
+        done = {DONE: folder / DONE}
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != DONE]
+        parts = {path.relative_to(folder).as_posix(): path for path in files}
+        for each in (parts, done):
+            object_store.upload(each, url, endpoint, "resolve_recipe")

@@ -34,41 +34,38 @@ from components.register_student import register_student
 from components.resolve_recipe import resolve_recipe
 from components.select_pairs import select_pairs
 from components.take_data import take_data
-from pipelines.resources import place_task
+from pipelines.resources import place_resolver, place_task
 
 
 def add_resolver(pipeline: str, parameters: dict) -> dsl.PipelineTask:
-    """The task that every pipeline begins with; its outputs are the configs of the steps."""
+    """The task that every pipeline begins with; its outputs are the steps' configs and pods."""
     configs = resolve_recipe(pipeline=pipeline, **parameters)
-    # Not cached: it reads files and code that are no inputs of its own.
-    return place_task(configs, "Resolve the recipe").set_caching_options(False)
+    return place_resolver(configs, "Resolve the recipe")
 
 
 def add_data_steps(
     configs: dsl.PipelineTask,
 ) -> tuple[dict[str, PipelineArtifactChannel], dsl.PipelineTask]:
     """Steps 1 to 5, and a task that publishes the version they make; returns (their artifacts, that task)."""
-    raw = place_task(download_pairs(config=configs.outputs["download_pairs"]), "1 Download pairs").outputs[
-        "raw"
+    place = functools.partial(place_task, configs)
+    raw = place(download_pairs(config=configs.outputs["download_pairs"]), "1 Download pairs").outputs["raw"]
+    pairs = place(filter_pairs(config=configs.outputs["filter_pairs"], raw=raw), "2 Filter pairs").outputs[
+        "pairs"
     ]
-    pairs = place_task(
-        filter_pairs(config=configs.outputs["filter_pairs"], raw=raw), "2 Filter pairs"
-    ).outputs["pairs"]
-    teacher = place_task(
+    teacher = place(
         prepare_teacher(config=configs.outputs["prepare_teacher"], raw=raw, pairs=pairs), "3 Prepare teacher"
     ).outputs["teacher"]
-    embedded = place_task(
+    embedded = place(
         embed_pairs(config=configs.outputs["embed_pairs"], raw=raw, pairs=pairs, teacher=teacher),
         "4 Embed pairs",
     ).outputs["embedded"]
-    selection = place_task(
+    selection = place(
         select_pairs(config=configs.outputs["select_pairs"], raw=raw, pairs=pairs, embedded=embedded),
         "5 Select pairs",
     ).outputs["selection"]
     data = {"raw": raw, "pairs": pairs, "teacher": teacher, "embedded": embedded, "selection": selection}
-    # Not cached: the version may have been published by another run, and its number is looked up.
-    published = place_task(publish_data(config=configs.outputs["dataset"], **data), "Publish the data")
-    return data, published.set_caching_options(False)
+    published = place(publish_data(config=configs.outputs["dataset"], **data), "Publish the data")
+    return data, published
 
 
 def add_training_steps(
@@ -80,12 +77,13 @@ def add_training_steps(
     selection: PipelineArtifactChannel,
 ) -> dsl.PipelineTask:
     """Steps 6 to 10, on the artifacts of the data steps; returns the first task."""
-    first = place_task(
+    place = functools.partial(place_task, configs)
+    first = place(
         distill_student(config=configs.outputs["distill_student"], embedded=embedded, selection=selection),
         "6 Distill student",
     )
     distilled = first.outputs["distilled"]
-    student = place_task(
+    student = place(
         align_student(
             config=configs.outputs["align_student"],
             embedded=embedded,
@@ -94,7 +92,7 @@ def add_training_steps(
         ),
         "7 Align student",
     ).outputs["student"]
-    exam = place_task(
+    exam = place(
         evaluate_student(
             config=configs.outputs["evaluate_student"],
             raw=raw,
@@ -106,7 +104,7 @@ def add_training_steps(
         ),
         "8 Evaluate student",
     )
-    onnx = place_task(
+    onnx = place(
         export_student(
             config=configs.outputs["export_student"],
             student=student,
@@ -116,7 +114,7 @@ def add_training_steps(
         ),
         "9 Export student",
     ).outputs["onnx"]
-    place_task(
+    place(
         register_student(
             config=configs.outputs["register_student"],
             student=student,
@@ -154,9 +152,7 @@ def dcclip_train(
 ):
     """The training steps on the version that the recipe names, by default the latest."""
     configs = add_resolver("dcclip-train", locals())
-    # Not cached: which places a version has is looked up, and whether they are still there.
-    taken = place_task(take_data(config=configs.outputs["dataset"]), "Take the data")
-    taken.set_caching_options(False)
+    taken = place_task(configs, take_data(config=configs.outputs["dataset"]), "Take the data")
     data = {name: taken.outputs[name] for name in ("raw", "pairs", "teacher", "embedded", "selection")}
     add_training_steps(configs, **data)
 

@@ -4,6 +4,7 @@ It is decided when the recipe is resolved, once for the same inputs (infra/versi
 values of the steps: so a rerun, whatever has been published or promoted since, finds its places again.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from components.data_version import DataSet
@@ -57,7 +58,15 @@ def resolve_run(recipe: Recipe, root: str, engines: dict[str, str], pipeline: st
         dataset |= {"version": version.number, "places": places}
     if recipe.distill_student.start == CHAMPION and "distill_student" in configs:
         go_on(configs["distill_student"], recipe, data, log)
+    if recipe.corpus and "download_pairs" in configs:
+        # Beside the values: what was crawled has its identity by the lists.
+        configs["download_pairs"]["corpus"] = without_none(asdict(recipe.corpus))
     return {**{step: configs.get(step, {}) for step in STEPS}, "dataset": dataset}
+
+
+def without_none(values: dict) -> dict:
+    """What KFP can say; it has no word for None, which is the default everywhere."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def data_places(configs: dict[str, dict]) -> dict[str, str]:

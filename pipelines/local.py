@@ -5,39 +5,31 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 
 import contextlib
 import copy
-import functools
 import itertools
 import json
 import logging
 import os
-import re
 import shutil
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TextIO
 
 from kfp import local
 
 from components.step import StepError
-from infra import object_store
-from infra.console import MARKED
+from infra.console import ANSI, MARKED
 from infra.object_store import is_object
+from infra.places import read_record
 from infra.processes import nothing_left_running
 from pipelines.containers import container_runner
-from pipelines.demo import build_corpus
 from pipelines.full import PIPELINES
-from pipelines.recipes import Recipe
 from pipelines.resolve import STEPS, choose_recipe, local_folder
 from spark_jobs.session import require_java
 
 MIN_FREE_BYTES = 2 * 2**30
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -109,44 +101,6 @@ def check_machine(root: Path) -> None:
         )
 
 
-class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class _PictureServer(ThreadingHTTPServer):
-    """One whose queue holds all the connections that a crawl opens at once.
-
-    With the usual five the kernel drops the others, which come again after 1, 3 and 7 seconds: on a busy
-    machine past the crawl's timeout.
-    """
-
-    request_queue_size = 256
-
-
-@contextlib.contextmanager
-def serve_folder(folder: Path, port: int) -> Iterator[int]:
-    """Serve a folder over HTTP on loopback; gives the port.
-
-    Raises:
-        StepError: the port is taken.
-    """
-    handler = functools.partial(_QuietHandler, directory=str(folder))
-    try:
-        server = _PictureServer(("127.0.0.1", port), handler)
-    except OSError:
-        raise StepError(
-            f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "
-            f"free it or choose another: --set corpus.port={port + 1}"
-        ) from None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def run_locally(
     recipe_name: str,
     overrides: dict[str, Any],
@@ -167,7 +121,7 @@ def run_locally(
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
         StoreError: object storage is.
     """
-    recipe = choose_recipe(recipe_name, overrides)
+    choose_recipe(recipe_name, overrides)
     if in_containers and is_object(root):
         raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
     here = local_folder(root)
@@ -179,14 +133,13 @@ def run_locally(
         log = stack.enter_context((folder / "run.log").open("w"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
-        _offer_corpus(recipe, root, s3_endpoint, stack)
         addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
         runner = _open_runner(in_containers, here, folder / "kfp", stack)
         local.init(runner, pipeline_root=str(folder / "kfp"))
         arguments = {"recipe": recipe_name, "overrides": overrides, **addresses}
         _run_pipeline(pipeline, arguments, folder, console)
-    records, places = read_outcome(folder / "kfp")
+    records, places = read_outcome(folder / "kfp", s3_endpoint)
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
 
 
@@ -207,20 +160,6 @@ def _new_folder(parent: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise AssertionError("numbers do not end")
-
-
-def _offer_corpus(recipe: Recipe, root: str, s3_endpoint: str, stack: contextlib.ExitStack) -> None:
-    """Build the recipe's demo corpus and serve it while the stack is open."""
-    if recipe.corpus:
-        corpus = local_folder(root) / "corpus"
-        build_corpus(recipe.corpus, corpus)
-        stack.enter_context(serve_folder(corpus, recipe.corpus.port))
-        if is_object(root):
-            # The pictures stay here, where they are served; lists, texts and the exam are the recipe's.
-            pictures = corpus / "images"
-            files = [path for path in corpus.rglob("*") if path.is_file() and pictures not in path.parents]
-            lists = {path.relative_to(corpus).as_posix(): path for path in files}
-            object_store.upload(lists, f"{root}/corpus", s3_endpoint, "download_pairs")
 
 
 def keep_freed_memory() -> None:
@@ -258,13 +197,15 @@ def _run_pipeline(name: str, arguments: dict[str, Any], folder: Path, console: C
             ) from None
 
 
-def read_outcome(folder: Path) -> tuple[dict[str, dict], dict[str, str]]:
-    """(record, place) by step, from the outputs that KFP's local runner keeps of a run."""
+def read_outcome(folder: Path, s3_endpoint: str = "") -> tuple[dict[str, dict], dict[str, str]]:
+    """(record, place) by step: the references that KFP's local runner keeps of a run, and what they name."""
     records, places = {}, {}
     for file in folder.glob("*/*/executor_output.json"):
         for artifacts in json.loads(file.read_text()).get("artifacts", {}).values():
-            for artifact in artifacts["artifacts"]:
-                if "step" in artifact["metadata"]:
-                    records[artifact["metadata"]["step"]] = artifact["metadata"]
-                    places[artifact["metadata"]["step"]] = artifact["uri"]
+            for told in (artifact["metadata"] for artifact in artifacts["artifacts"]):
+                if "step" in told:
+                    step, place = told["step"], told["address"]
+                    record = read_record(place, s3_endpoint)
+                    assert record is not None, f"{place} was finished a moment ago"
+                    records[step], places[step] = record | {"reused": bool(told["reused"])}, place
     return records, places

@@ -19,6 +19,7 @@ from components.register_student import RegisterStudent
 from components.select_pairs import SelectPairs
 from components.url_lists import UrlList
 from pipelines.demo import EXAM, DemoCorpus
+from pipelines.sizes import SMALL_PODS, Resources, check_gpu
 from pipelines.students import NANO, SMALL, efficientnet_lite
 from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
 from training.exams.settings import ExamSource
@@ -35,8 +36,8 @@ ATTRIBUTIONS = (
 class Recipe:
     """One value a step, the demo corpus to build first, if any, and the data set that the lists become.
 
-    `gpu` is a kind of GPU, `a100`, that `dcclip submit` has the steps' own pods ask for; empty where there is
-    none, or a Ray cluster has them (infra/README.md).
+    `gpu` is a kind of GPU, `a100`, that the steps' own pods ask for; empty where there is none, or a Ray
+    cluster has them (infra/README.md). `resources` are the sizes of those pods.
     """
 
     download_pairs: DownloadPairs
@@ -52,6 +53,10 @@ class Recipe:
     corpus: DemoCorpus | None = None
     dataset: DataSet = field(default_factory=DataSet)
     gpu: str = ""
+    resources: Resources = field(default_factory=Resources)
+
+    def __post_init__(self):
+        check_gpu(self.gpu, self.resources)
 
 
 IMAGE_TOWER = Phase(
@@ -114,7 +119,6 @@ def demo() -> Recipe:
             encode_quality=1,
             pairs_per_shard=500,
             max_requests_per_second_per_host=0.0,
-            allow_private_addresses=True,
         ),
         filter_pairs=FilterPairs(zh=SHORT_CHINESE, en=SHORT_ENGLISH, image=EMOJI),
         prepare_teacher=PrepareTeacher(source="lit:"),
@@ -129,6 +133,7 @@ def demo() -> Recipe:
         export_student=ExportStudent(exam),
         register_student=RegisterStudent(exam),
         dataset=DataSet("demo"),
+        resources=SMALL_PODS,
     )
 
 
@@ -199,6 +204,7 @@ def full() -> Recipe:
         export_student=ExportStudent(gate),
         register_student=RegisterStudent(gate),
         dataset=DataSet("full", grow=True),
+        resources=Resources(),
     )
 
 

@@ -13,21 +13,34 @@ from pipelines.server.uploads import Uploaded, upload
 from pipelines.server.watch import Progress, failure, follow
 
 
+class RunFailed(StepError):
+    """A run that failed by itself, and that nobody has stopped."""
+
+
 def submit(options: argparse.Namespace) -> None:
     """Start a run of a pipeline and print where it is to be seen.
 
     Raises:
         StepError: the parameters or the server are at fault, or with `--watch` the run.
     """
+    if options.attempts < 1 or (options.attempts > 1 and not options.watch):
+        raise StepError("--attempts is a number from 1 on, and more than one needs --watch")
     package, values = prepare(options)
     client = connect(server_of(options))
     version = send(client, package)
-    run = _start(client, package, version, values, options)
-    print(f"run         {run.display_name}")
-    url = client.page(f"runs/details/{run.run_id}")
-    print(f"see         {url}", flush=True)
-    if options.watch:
-        _watch(client, package, run.run_id, url, options.every)
+    for left in reversed(range(options.attempts)):
+        run = _start(client, package, version, values, options)
+        print(f"run         {run.display_name}")
+        url = client.page(f"runs/details/{run.run_id}")
+        print(f"see         {url}", flush=True)
+        try:
+            if options.watch:
+                _watch(client, package, run.run_id, url, options.every)
+            return
+        except RunFailed as error:
+            if not left:
+                raise
+            print(f"{error}\nsubmitting again, {left} of {options.attempts} runs left; what is done is found")
 
 
 def prepare(options: argparse.Namespace) -> tuple[Package, dict[str, Any]]:
@@ -93,19 +106,23 @@ def _watch(client: Client, package: Package, run_id: str, url: str, seconds: flo
     Raises:
         StepError: it did not succeed.
     """
-    progress = Progress(package.tasks, lambda text: print(f"{time.strftime('%H:%M:%S')} {text}", flush=True))
+    progress = Progress(package.name, package.tasks, _tell)
     try:
         run = follow(client, run_id, progress, seconds)
     except KeyboardInterrupt:
         raise StepError(f"no longer watching; the run goes on: {url}, or `kfp run get {run_id}`") from None
     if run.state != "SUCCEEDED":
-        raise StepError(f"{failure(run, package.tasks)}; see {url}")
-    print(f"succeeded{_duration(run)}")
+        reason = f"{failure(client, run, package.tasks)}; see {url}"
+        raise (RunFailed if run.state == "FAILED" else StepError)(reason)
+    minutes = run.minutes
+    print("succeeded" if minutes is None else f"succeeded in {minutes // 60} h {minutes % 60} min")
 
 
-def _duration(run: Any) -> str:
-    """How long a finished run took."""
-    if not run.finished_at or not run.created_at:
-        return ""
-    minutes = round((run.finished_at - run.created_at).total_seconds() / 60)
-    return f" in {minutes // 60} h {minutes % 60} min"
+def _tell(text: str) -> None:
+    """A line with its time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _tell(text: str) -> None:
+    """A line with its time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)

@@ -79,7 +79,7 @@ def spark():
 @pytest.fixture(scope="session")
 def served() -> Iterator[Callable[[Path], str]]:
     """Serves a folder on a free port of loopback until the tests end; gives the URL."""
-    from pipelines.local import serve_folder
+    from components.demo_site import serve_folder
 
     with contextlib.ExitStack() as stack:
         yield lambda folder: f"http://127.0.0.1:{stack.enter_context(serve_folder(folder, 0))}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from infra.store import write_json
 
 UNKNOWN_LICENCE = "not stated"
+FUNNEL = "funnel.md"
 
 
 def build_card(records: dict[str, dict], selected: dict, selection: dict) -> dict:
@@ -66,20 +67,24 @@ def _step(name: str, num_in: int, num_kept: int, facts: dict) -> dict:
 
 
 def write_card(folder: Path, card: dict) -> None:
-    """Write `data_card.json` and `data_card.md`."""
+    """Write `data_card.json`, `data_card.md`, and of it what is kept and dropped as `funnel.md`."""
     write_json(folder / "data_card.json", card)
-    parts = [
-        "# Data card",
-        "## Sources",
-        table(["list", "path", "licence", "rows"], map(_source_row, card["sources"])),
+    funnel = [
         "## Steps",
         table(["step", "in", "kept", "Chinese captions", "English captions"], map(_step_row, card["steps"])),
         "## Dropped",
         table(["step", "reason", "rows"], _drop_rows(card["steps"])),
+    ]
+    parts = [
+        "# Data card",
+        "## Sources",
+        table(["list", "path", "licence", "rows"], map(_source_row, card["sources"])),
+        *funnel,
         "## Thresholds",
         table(["step", "name", "value"], _threshold_rows(card["thresholds"])),
     ]
     (folder / "data_card.md").write_text("\n\n".join(parts) + "\n")
+    (folder / FUNNEL).write_text("\n\n".join(["# Funnel", *funnel]) + "\n")
 
 
 def _source_row(source: dict) -> list:

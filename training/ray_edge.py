@@ -26,6 +26,7 @@ os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "120")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.torch
 import torch
@@ -37,6 +38,17 @@ from infra.console import say
 from infra.engines import EngineGone
 from training.ray_node import joined
 
+# What Ray raises when a process, a node or the head is gone, and not for what code in a worker does.
+LOSSES = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.RaySystemError,
+    ray.exceptions.RpcError,
+    ray.exceptions.LocalRayletDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.OutOfMemoryError,
+)
 # How long a step waits for devices, with a word after each: a cloud takes minutes for a node with a GPU.
 WAITS_SECONDS = (5.0, *[60.0] * 30)
 
@@ -48,7 +60,8 @@ def ray_session(address: str, environment: dict[str, str] | None = None) -> Iter
     `environment` holds variables for its workers.
 
     Raises:
-        EngineGone: the head does not answer, or stops to (training/ray_node.py).
+        EngineGone: the head does not answer, or stops to (training/ray_node.py), or a part is lost that the
+            body works with.
     """
     runtime = {"env_vars": environment} if environment else None
     with joined(address) if address else contextlib.nullcontext() as ip:
@@ -57,8 +70,49 @@ def ray_session(address: str, environment: dict[str, str] | None = None) -> Iter
         ray.init(logging_level="warning", runtime_env=runtime, **where)
         try:
             yield
+        except Exception as error:
+            if lost := find_loss(error):
+                raise EngineGone(_what_to_do(address, lost)) from error
+            raise
         finally:
             ray.shutdown()
+
+
+def find_loss(error: BaseException | None) -> BaseException | None:
+    """Of an error of Ray's and all that it came from, what says that a part of the cluster is gone, or None.
+
+    Ray Train has the workers' errors in a dict of their own. What our own code raises, here or in a worker,
+    is no loss, nor is an actor that could not even be made.
+    """
+    if isinstance(error, ConnectionError) or not type(error).__module__.startswith("ray."):
+        return error if isinstance(error, ConnectionError) else None
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, LOSSES) and not getattr(each, "actor_init_failed", False):
+            return each
+        waiting += [each.__cause__, each.__context__, getattr(each, "cause", None)]
+        waiting += [getattr(each, "controller_failure", None), *getattr(each, "worker_failures", {}).values()]
+    return None
+
+
+def _what_to_do(address: str, lost: BaseException) -> str:
+    """For a person whose step has lost Ray, or a part of it."""
+    lines = str(lost).strip().splitlines() or ["no message"]
+    what = f"{type(lost).__name__}: {lines[0].strip()[:200]}"
+    if not address:
+        return (
+            f"the step's own Ray lost a process ({what}), most often for want of memory: give the step more "
+            "(resources.STEP.memory), then run again: what was finished is kept"
+        )
+    return (
+        f"the Ray cluster at {address} lost a part that the step worked with ({what}): see whether its head "
+        "and workers are there and why one ended (infra/README.md), then run again: what was finished is kept"
+    )
 
 
 def num_devices(use_gpu: bool) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipelines.commands.gpu_option import gpu_option, use_gpu
 from pipelines.commands.server_options import add_parameters, run_options, server_options
 
 
@@ -10,7 +9,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     command = commands.add_parser(
         "schedule",
-        parents=[run_options(), gpu_option(), server_options()],
+        parents=[run_options(), server_options()],
         help="run a pipeline again and again on a Kubeflow Pipelines server",
         description="Put a recurring run on the server: one run at a time, none to make up for missed ones. "
         "The same command again changes nothing; another cron, parameter or version replaces it.",
@@ -30,8 +29,6 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def schedule(options: argparse.Namespace) -> None:
     """Put, list or delete recurring runs."""
-    use_gpu(options)
-
     from pipelines.schedule import schedule
 
     schedule(options)

@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipelines.commands.gpu_option import gpu_option, use_gpu
 from pipelines.commands.server_options import add_parameters, run_options, server_options
 
 
@@ -10,7 +9,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     """Declare the command."""
     command = commands.add_parser(
         "submit",
-        parents=[run_options(), gpu_option(), server_options()],
+        parents=[run_options(), server_options()],
         help="run a pipeline on a Kubeflow Pipelines server",
         description="Check the parameters, upload the pipeline as a version, and start a run.",
     )
@@ -21,13 +20,18 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--every", type=float, default=5.0, metavar="SECONDS", help="how often to look (default: 5)"
     )
+    command.add_argument(
+        "--attempts",
+        type=int,
+        default=1,
+        metavar="N",
+        help="with --watch: submit again when the run fails, N runs in all (default: 1)",
+    )
     command.set_defaults(do=submit)
 
 
 def submit(options: argparse.Namespace) -> None:
     """Run a pipeline on a Kubeflow Pipelines server."""
-    use_gpu(options)
-
     from pipelines.submit import submit
 
     submit(options)

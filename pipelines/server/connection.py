@@ -59,7 +59,12 @@ class Server:
 
 
 class Client(kfp.Client):
-    """The stock client, but it asks once whether the server is there: that logs five tracebacks in 25 s."""
+    """The stock client, but it asks once whether the server is there: that logs five tracebacks in 25 s.
+
+    `version` is what the server says it is: a release, `unknown`, or nothing.
+    """
+
+    version = ""
 
     def get_kfp_healthz(self, sleep_duration: int = 0):
         """What the server says of itself.
@@ -74,6 +79,7 @@ class Client(kfp.Client):
                 f"{self.host} answers with a page, most often that of a login, not with the API: "
                 f"check --endpoint; {ADVICE[401]}"
             )
+        self.version = json.loads(api.api_client.last_response.data).get("tag_name", "")
         return answer
 
     @property

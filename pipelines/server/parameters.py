@@ -17,6 +17,7 @@ from components.prepare_teacher import require_pinned
 from components.step import StepError
 from infra import object_store
 from infra.object_store import StoreError, is_object
+from pipelines.demo import CORPUS
 from pipelines.recipes import Recipe
 from pipelines.resolve import PATH_FIELDS, below, choose_recipe, engine_addresses
 from pipelines.server.package import Package
@@ -115,14 +116,11 @@ def _check_inputs(recipe: Recipe, steps: set[str], values: dict[str, Any]) -> st
     """Look for the lists and exams that the recipe names; a warning where they cannot be seen from here."""
     root = str(values.get("storage_root", "")).rstrip("/")
     config = {step: value for step, value in dataclasses.asdict(recipe).items() if step in steps}
-    inputs = dict(_inputs(config))
+    # Its own corpus a run makes before anything else.
+    made = f"{CORPUS}/" if recipe.corpus else None
+    inputs = {path: name for path, name in _inputs(config) if not (made and path.startswith(made))}
     if is_object(root) or Path(root).is_dir():
         return _look_for_all(inputs, root, values.get("s3_endpoint", ""))
-    if recipe.corpus and any(path.startswith("corpus/") for path in inputs):
-        raise StepError(
-            f"recipe {values['recipe']!r} crawls pictures that `dcclip run` serves on its own machine; "
-            "on a cluster choose another: recipe=full"
-        )
     return f"{root} is not mounted here: {', '.join(inputs)} are looked for by the run" if inputs else None
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kfp import dsl
 
+from components.reference import read_reference
 from components.step import run_step
 from infra import object_store
 from infra.places import local_copy, read_record
 from infra.store import DONE
+from tests.artifacts import new_artifact
 from tests.cluster.refusing_proxy import Gate, Refusal, refusing_proxy
 
 NAMES = [f"shards/{number:05d}.tar" for number in range(6)]
@@ -46,13 +47,13 @@ def gate(s3) -> Iterator[Gate]:
         yield gate
 
 
-def run(bucket: str, gate: Gate) -> dsl.Dataset:
-    """The toy step with its root in the bucket."""
+def run(bucket: str, gate: Gate, folder: Path) -> str:
+    """Where the result of the toy step is, with its root in the bucket."""
     config = {"values": {"seed": 0}, "code": "c", "root": f"{bucket}/store"}
     config |= {"engines": {"s3_endpoint": gate.url}}
-    output = dsl.Dataset(uri="")
+    output = new_artifact(folder)
     run_step("write_shards", write_shards, WriteShards, config, {}, output)
-    return output
+    return read_reference(output).address
 
 
 def stored(bucket: str, s3: str) -> list[str]:
@@ -75,7 +76,7 @@ def test_storage_that_takes_no_more_ends_the_step_and_a_rerun_goes_on(
     puts = itertools.count()
     gate.refuse = lambda method, path: refusal if method == "PUT" and next(puts) >= NUM_TAKEN else None
     with pytest.raises(SystemExit):
-        run(bucket, gate)
+        run(bucket, gate, tmp_path)
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith(f"[write_shards] failed: {bucket}/store/write_shards/")
     assert advice in last
@@ -83,9 +84,8 @@ def test_storage_that_takes_no_more_ends_the_step_and_a_rerun_goes_on(
     # The server is well again, and the retry is on another machine.
     gate.refuse = lambda method, path: None
     monkeypatch.setenv("DCCLIP_SCRATCH", str(tmp_path / "elsewhere"))
-    output = run(bucket, gate)
-    assert output.metadata["facts"] == {"written": len(NAMES) - NUM_TAKEN}
+    address = run(bucket, gate, tmp_path)
+    assert read_record(address, s3)["facts"] == {"written": len(NAMES) - NUM_TAKEN}
     assert sorted(name for name in stored(bucket, s3) if name != DONE) == NAMES
-    assert read_record(output.uri, s3)["facts"] == output.metadata["facts"]
-    with local_copy(output.uri, s3, "tests") as folder:
+    with local_copy(address, s3, "tests") as folder:
         assert [(folder / name).read_text() for name in NAMES] == NAMES

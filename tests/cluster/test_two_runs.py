@@ -15,7 +15,9 @@ import json, sys
 from pathlib import Path
 from dataclasses import dataclass
 from kfp import dsl
+from components.reference import read_reference
 from components.step import run_step
+from infra.store import read_done
 
 @dataclass(frozen=True)
 class Toy:
@@ -28,10 +30,11 @@ def work(config, place, engines):
     (place / f"second-{sys.argv[2]}").touch()
     return {"by": sys.argv[2]}
 
-output = dsl.Dataset(uri="")
+output = dsl.Dataset(uri=f"{sys.argv[1]}-{sys.argv[2]}")
 config = {"values": {"seed": 0}, "code": "c", "root": sys.argv[1], "engines": {}}
 run_step("toy", work, Toy, config, {}, output)
-print(json.dumps(output.metadata))
+address = read_reference(output).address
+print(json.dumps(read_done(Path(address)) | {"reused": bool(output.metadata["reused"])}))
 """
 
 

@@ -474,9 +474,36 @@ def test_a_worker_has_opencv_refuse_too_many_pixels_by_itself(height, reason):
     assert reason_of(done.stderr.decode() or None) == reason
 
 
-@pytest.mark.parametrize("name, allowed", [("demo", True), ("smoke", True), ("full", False)])
-def test_only_recipes_with_a_server_of_their_own_may_reach_it(name, allowed):
-    assert RECIPES[name]().download_pairs.allow_private_addresses == allowed
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_no_recipe_reaches_private_addresses(name):
+    """The demo's own server is let in by the step that runs it (tests/components/test_demo_site.py)."""
+    crawl = RECIPES[name]().download_pairs
+    assert (crawl.allow_private_addresses, crawl.allowed_private_hosts) == (False, ())
+
+
+@pytest.mark.parametrize(
+    "url, reason",
+    [
+        ("http://127.0.0.1:{port}/good.jpg", None),
+        ("http://127.0.0.1:{other}/good.jpg", "forbidden_address"),
+        ("http://localhost:{port}/good.jpg", "forbidden_address"),
+        ("http://127.1:{port}/good.jpg", "forbidden_address"),
+        ("http://[::ffff:127.0.0.1]:{port}/good.jpg", "forbidden_address"),
+        ("http://127.0.0.1:{port}/to-metadata", "forbidden_address"),
+        ("http://192.168.0.1:{port}/good.jpg", "forbidden_address"),
+        ("http://169.254.169.254/latest/meta-data", "forbidden_address"),
+    ],
+)
+def test_one_host_and_port_may_be_let_in_alone(port, url, reason):
+    limits = replace(STRICT, allowed_private_hosts=(f"127.0.0.1:{port}",))
+    _, message = download(url.format(port=port, other=port + 1), limits)
+    assert reason_of(message) == reason
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "http://127.0.0.1:80", "user@host:80", "host:port", ""])
+def test_a_host_that_is_let_in_has_a_port(host):
+    with pytest.raises(ValueError, match="allowed_private_hosts are written"):
+        DownloadPairs((), allowed_private_hosts=(host,))
 
 
 def test_a_port_where_nobody_listens_gives_no_answer():

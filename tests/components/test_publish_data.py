@@ -6,9 +6,11 @@ import pytest
 from kfp import dsl
 
 from components.publish_data import publish_data
+from components.reference import Reference, read_reference
 from components.take_data import take_data
-from infra.store import write_json
+from infra.store import read_json, write_json
 from infra.versions import Versions
+from tests.artifacts import new_artifact, reference_to
 
 # By step, the artifact's name.
 ARTIFACTS = {
@@ -41,17 +43,22 @@ def places(tmp_path) -> dict[str, Path]:
 
 
 def run_publish(root: Path, places: dict[str, Path]) -> dict:
-    """The version's metadata, as KFP would keep it."""
+    """What the version's artifact holds, its metadata among it."""
     config = {"name": "emoji", "root": str(root), "base": 1.0, "engines": {"s3_endpoint": ""}}
-    inputs = {ARTIFACTS[step]: dsl.Dataset(uri=str(place)) for step, place in places.items()}
-    version = dsl.Dataset()
+    inputs = {ARTIFACTS[step]: reference_to(place, root, step) for step, place in places.items()}
+    version = new_artifact(root)
     publish_data.python_func(config=config, **inputs, version=version)
-    return version.metadata
+    assert {key: version.metadata[key] for key in ("data_set", "pictures", "pairs")} == {
+        "data_set": "emoji",
+        "pictures": 6,
+        "pairs": 5,
+    }
+    return read_json(Path(version.path)) | version.metadata
 
 
-def run_take(places: dict[str, str]) -> dict[str, dsl.Dataset]:
+def run_take(root: Path, places: dict[str, str]) -> dict[str, dsl.Dataset]:
     config = {"name": "emoji", "version": 1.0, "places": places, "engines": {"s3_endpoint": ""}}
-    outputs = {name: dsl.Dataset() for name in ARTIFACTS.values()}
+    outputs = {name: new_artifact(root) for name in ARTIFACTS.values()}
     take_data.python_func(config=config, **outputs)
     return outputs
 
@@ -75,17 +82,21 @@ def test_a_retry_publishes_nothing_new(tmp_path, places):
     assert Versions(str(tmp_path), "emoji").numbers() == [1]
 
 
-def test_the_places_are_taken_with_what_the_steps_recorded(places):
-    taken = run_take({step: str(place) for step, place in places.items()})
+def test_the_places_are_taken_with_what_the_steps_recorded(tmp_path, places):
+    taken = run_take(tmp_path, {step: str(place) for step, place in places.items()})
     for step, name in ARTIFACTS.items():
-        assert taken[name].uri == str(places[step])
-        assert taken[name].metadata == {**record(step), "reused": True}
+        address, identity = str(places[step]), places[step].name
+        metadata = {"step": step, "address": address, "identity": identity, "reused": 1}
+        assert taken[name].metadata == metadata
+        figures = {"select_pairs": {"kept": 5}, "download_pairs": {"downloaded": 6}}
+        figures["embed_pairs"] = {"reused_images": 4, "reused_captions": 8, "reused_texts": 0}
+        assert read_reference(taken[name]) == Reference(**metadata, figures=figures.get(step, {}))
 
 
-def test_a_place_that_is_gone_is_named(places, capsys):
+def test_a_place_that_is_gone_is_named(tmp_path, places, capsys):
     (places["embed_pairs"] / "done.json").unlink()
     with pytest.raises(SystemExit):
-        run_take({step: str(place) for step, place in places.items()})
+        run_take(tmp_path, {step: str(place) for step, place in places.items()})
     told = capsys.readouterr().out
     assert f"{places['embed_pairs']} of version 1 of the data set emoji is gone" in told
     assert "dataset.version=NUMBER" in told

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from kfp import dsl
 
+from components.reference import Reference, read_reference
 from components.step import StepError, build, explain, run_step
 from infra.object_store import StoreError
 from infra.store import DONE, read_done
+from tests.artifacts import new_artifact, reference_to
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,10 @@ def count_letters(config: CountLetters, place: Path, engines: dict, words: Path)
 
 @pytest.fixture
 def count(tmp_path):
-    """Runs the toy step; gives the artifact that it filled in."""
+    """Runs the toy step; gives the reference that it has written."""
     (tmp_path / "words").write_text("banana")
 
-    def run(
-        function=count_letters, *, letter="a", code="c1", words="words", engine="local[2]"
-    ) -> dsl.Dataset:
+    def run(function=count_letters, *, letter="a", code="c1", words="words", engine="local[2]") -> Reference:
         config = {
             "values": {"letter": letter, "weight": 2.0},
             "code": code,
@@ -102,24 +101,33 @@ def count(tmp_path):
             "engines": {"spark_master": engine},
         }
         (tmp_path / words).write_text("banana")
-        output = dsl.Dataset(uri="")
-        inputs = {"words": dsl.Dataset(uri=str(tmp_path / words))}
+        output = new_artifact(tmp_path)
+        address = output.uri
+        inputs = {"words": reference_to(tmp_path / words, tmp_path)}
         run_step("count_letters", function, CountLetters, config, inputs, output)
-        return output
+        assert output.uri == address
+        reference = read_reference(output)
+        assert output.metadata == {
+            "step": "count_letters",
+            "address": reference.address,
+            "identity": reference.identity,
+            "reused": reference.reused,
+        }
+        return reference
 
     return run
 
 
-def runs_at(artifact: dsl.Dataset) -> list[str]:
-    """The runs that an artifact's place has seen."""
-    return (Path(artifact.uri) / "runs.txt").read_text().splitlines()
+def runs_at(reference: Reference) -> list[str]:
+    """The runs that a result's place has seen."""
+    return (Path(reference.address) / "runs.txt").read_text().splitlines()
 
 
 def test_a_step_records_what_it_did(count, tmp_path):
     output = count()
-    assert Path(output.uri).parent == tmp_path / "store" / "count_letters"
-    record = read_done(Path(output.uri))
-    assert output.metadata == {**record, "reused": False}
+    assert Path(output.address).parent == tmp_path / "store" / "count_letters"
+    record = read_done(Path(output.address))
+    assert output == Reference("count_letters", output.address, Path(output.address).name, 0, {})
     assert (record["step"], record["facts"]) == ("count_letters", {"count": 6})
     assert record["seconds"] >= 0
     assert record["peak_megabytes"] > 1
@@ -127,8 +135,7 @@ def test_a_step_records_what_it_did(count, tmp_path):
 
 def test_a_finished_step_is_not_run_again(count, capsys):
     first, second = count(), count()
-    assert second.uri == first.uri
-    assert second.metadata == {**first.metadata, "reused": True}
+    assert second == dataclasses.replace(first, reused=1)
     assert len(runs_at(first)) == 1
     assert "already done, nothing to do" in capsys.readouterr().out
 
@@ -136,13 +143,13 @@ def test_a_finished_step_is_not_run_again(count, capsys):
 @pytest.mark.parametrize("change", [{"letter": "b"}, {"words": "other"}, {"code": "c2"}])
 def test_a_change_gives_a_new_place(count, change):
     first, second = count(), count(**change)
-    assert second.uri != first.uri
-    assert not second.metadata["reused"]
+    assert second.address != first.address
+    assert not second.reused
 
 
 def test_other_engines_give_the_same_place(count):
     first, second = count(), count(engine="spark://cluster:7077")
-    assert second.uri == first.uri
+    assert second.address == first.address
     assert runs_at(second) == ["local[2]"]
 
 
@@ -155,7 +162,7 @@ def test_numbers_as_kfp_gives_them_give_the_same_place(tmp_path):
             "root": str(tmp_path),
             "engines": {},
         }
-        output = dsl.Dataset(uri="")
+        output = new_artifact(tmp_path)
         run_step(
             "toy",
             lambda settings, place, engines: {"weight": settings.weight},
@@ -164,7 +171,7 @@ def test_numbers_as_kfp_gives_them_give_the_same_place(tmp_path):
             {},
             output,
         )
-        uris.add(output.uri)
+        uris.add(read_reference(output).address)
     assert len(uris) == 1
 
 
@@ -202,7 +209,7 @@ def test_a_failed_step_goes_on_in_its_place(count, tmp_path):
     (place,) = (tmp_path / "store" / "count_letters").iterdir()
     assert read_done(place) is None
     output = count()
-    assert (output.uri, output.metadata["reused"]) == (str(place), False)
+    assert (output.address, output.reused) == (str(place), 0)
     assert runs_at(output) == ["half", "local[2]"]
     assert sorted(item.name for item in place.iterdir()) == [DONE, "runs.txt"]
 

@@ -8,6 +8,7 @@ import yaml
 
 from pipelines import resources
 from pipelines.recipes import full
+from pipelines.sizes import ACCELERATOR
 from tests.infra.manifests import OVERLAYS, PLATFORM, address, named, pod_templates, render, selects
 
 # The oldest release that is still looked after, and the newest that the schemas know.
@@ -82,7 +83,7 @@ def test_gpus_come_from_zero_by_one_word():
     gpu = next(group for group in cluster["spec"]["workerGroupSpecs"] if group["groupName"] == "gpu")
     assert gpu["template"]["spec"]["nodeSelector"] == {"dcclip/gpu": "a100"}
     (container,) = gpu["template"]["spec"]["containers"]
-    assert container["resources"]["limits"][resources.ACCELERATOR] == "1"
+    assert container["resources"]["limits"][ACCELERATOR] == "1"
     assert gpu["minReplicas"] == 0 and cluster["spec"]["enableInTreeAutoscaling"]
 
 
@@ -209,6 +210,8 @@ def test_steps_refer_to_what_is_there(objects):
     name, keys = resources.ENVIRONMENT
     assert f"dcclip/{resources.CLAIM}" in claims and f"dcclip/{resources.SPARK_SETTINGS[0]}" in maps
     assert set(keys) == set(maps[f"dcclip/{name}"]["data"])
+    settings, known = resources.S3_SETTINGS
+    assert set(maps[f"dcclip/{settings}"]["data"]) <= set(known)
     assert maps[f"dcclip/{name}"]["data"]["DCCLIP_SPARK_SETTINGS"] == resources.SPARK_SETTINGS[1]
     for secret, keys in (resources.S3, resources.HUB):
         assert set(keys) == set(PLATFORM["secrets"][f"dcclip/{secret}"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.resources import RESOURCES
+from pipelines.resources import PLACEMENTS
 from tests.infra.manifests import OVERLAYS, Network, pod_templates, render
 
 STEP = {"app.kubernetes.io/part-of": "dcclip", "dcclip/role": "step"}
@@ -49,7 +49,7 @@ def pods(rendered) -> dict[str, dict]:
 
 
 def test_steps_are_on_the_side_that_their_work_asks_for():
-    outside = {name for name, wanted in RESOURCES.items() if wanted.internet}
+    outside = {name for name, wanted in PLACEMENTS.items() if wanted.internet}
     assert outside == {"download-pairs", "prepare-teacher"}
 
 

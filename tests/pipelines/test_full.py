@@ -14,7 +14,8 @@ import yaml
 
 from pipelines.full import PIPELINES
 from pipelines.resolve import DATA_STEPS, PIPELINE_STEPS, STEPS
-from pipelines.resources import ACCELERATOR, RESOURCES
+from pipelines.resources import PLACEMENTS, RESOLVER
+from pipelines.sizes import POD_FIELDS
 from spark_jobs.kubernetes import SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden" / "dcclip-full.yaml"
@@ -23,6 +24,7 @@ IMAGE = "registry.example/dcclip:0123456789ab"
 STEP_TASKS = [step.replace("_", "-") for step in STEPS]
 LOOKING_UP = ["resolve-recipe", "publish-data"]
 TASKS = [*LOOKING_UP, *STEP_TASKS]
+SIZED = [*STEP_TASKS, "publish-data"]
 COMPILE = (
     "import sys; from pipelines.cli import main; "
     "sys.argv[1:] = ['compile', '--output', *sys.argv[1:]]; main()"
@@ -88,17 +90,69 @@ def test_tasks_have_names_for_people(tasks):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_runs_on_our_image_with_its_resources(containers, name):
-    container, wanted = containers[name], RESOURCES[name]
+    container = containers[name]
     assert container["image"] == IMAGE
-    limits = container["resources"]
-    assert (limits["resourceCpuLimit"], limits["resourceMemoryLimit"]) == (wanted.cpu, wanted.memory)
+    asked = container["resources"]
+    wanted = RESOLVER if name == "resolve-recipe" else {each: channel(name, each) for each in POD_FIELDS}
+    assert asked["resourceCpuRequest"] == wanted["cpu"]
+    assert asked["resourceCpuLimit"] == wanted["cpu_limit"]
+    assert asked["resourceMemoryRequest"] == wanted["memory"]
+    assert asked["resourceMemoryLimit"] == wanted["memory_limit"]
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_gpus_and_nodes_are_the_recipes(containers, pods, name):
+    accelerator = containers[name]["resources"]["accelerator"]
+    assert accelerator == {
+        "resourceType": channel(name, "accelerator"),
+        "resourceCount": channel(name, "gpus"),
+    }
+    selector = pods[name]["nodeSelector"]["nodeSelectorJson"]["taskOutputParameter"]
+    assert selector == {"producerTask": "resolve-recipe", "outputParameterKey": output(name, "node_selector")}
+    (toleration,) = pods[name]["tolerations"]
+    found = toleration["tolerationJson"]["taskOutputParameter"]
+    assert found == {"producerTask": "resolve-recipe", "outputParameterKey": output(name, "tolerations")}
+
+
+def output(task: str, field: str) -> str:
+    """The resolver's output for a task's pod."""
+    return f"{task.replace('-', '_')}_{field}"
+
+
+def channel(task: str, field: str) -> str:
+    """That output as Kubeflow's driver finds it among the task's inputs."""
+    return f"{{{{$.inputs.parameters['pipelinechannel--resolve-recipe-{output(task, field)}']}}}}"
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_what_a_pod_needs_is_among_the_inputs_of_its_task(compiled, tasks, name):
+    """The driver looks there alone (resolve.go:818), and takes a text and nothing else."""
+    given = tasks[name]["inputs"]["parameters"]
+    outputs = compiled["components"]["comp-resolve-recipe"]["outputDefinitions"]["parameters"]
+    kinds = {field: outputs[output(name, field)]["parameterType"] for field in POD_FIELDS}
+    assert (kinds.pop("node_selector"), kinds.pop("tolerations")) == ("STRUCT", "LIST")
+    for field, kind in kinds.items():
+        found = given[f"pipelinechannel--resolve-recipe-{output(name, field)}"]["taskOutputParameter"]
+        assert found == {"producerTask": "resolve-recipe", "outputParameterKey": output(name, field)}
+        assert kind == "STRING"
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_is_retried_and_later_each_time(tasks, name):
     policy = tasks[name]["retryPolicy"]
-    assert policy["maxRetryCount"] == RESOURCES[name].num_retries >= 2
+    assert policy["maxRetryCount"] == PLACEMENTS[name].num_retries >= 2
     assert (policy["backoffDuration"], policy["backoffFactor"]) == ("30s", 2.0)
+
+
+@pytest.mark.parametrize("pipeline", sorted(PIPELINES))
+def test_retries_last_as_long_as_all_attempts_may(pipeline):
+    """Argo counts from the start of the first (argo-workflows v4.0.5, operator.go:1037)."""
+    spec = PIPELINES[pipeline].pipeline_spec
+    executors = PIPELINES[pipeline].platform_spec.platforms["kubernetes"].deployment_spec.executors
+    for name, task in spec.root.dag.tasks.items():
+        limit = int(executors[f"exec-{name}"]["activeDeadlineSeconds"])
+        policy = task.retry_policy
+        assert policy.backoff_max_duration.seconds >= limit * (policy.max_retry_count + 1), name
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -106,9 +160,12 @@ def test_nothing_is_installed_at_run_time(containers, name):
     assert not re.search(r"\bpip3?\b", " ".join(containers[name]["command"]))
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_only_what_looks_something_up_is_not_cached(tasks, name):
-    assert tasks[name]["cachingOptions"].get("enableCache", False) is (name not in LOOKING_UP)
+@pytest.mark.parametrize("name", PIPELINES)
+def test_no_task_asks_for_kfps_cache(name):
+    """A hit never looks whether the result is still there."""
+    tasks = dag_of(name)
+    assert [task for task in tasks if tasks[task].caching_options.enable_cache] == []
+    assert all(tasks[task].HasField("caching_options") for task in tasks)
 
 
 @pytest.mark.parametrize("name", STEP_TASKS)
@@ -119,7 +176,7 @@ def test_a_step_gets_its_own_config(tasks, name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_has_its_place_in_the_cluster(pods, name):
-    pod, wanted = pods[name], RESOURCES[name]
+    pod, wanted = pods[name], PLACEMENTS[name]
     assert int(pod["activeDeadlineSeconds"]) == wanted.max_hours * 3600
     labels = pod["podMetadata"]["labels"]
     assert labels["dcclip/network"] == ("internet" if wanted.internet else "cluster")
@@ -137,33 +194,14 @@ def test_a_pod_knows_what_its_spark_executors_need(pods, name):
     assert pods[name]["podMetadata"]["annotations"]["dcclip/image"] == IMAGE
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_an_image_that_a_node_has_is_not_pulled(pods, name):
+    assert pods[name]["imagePullPolicy"] == "IfNotPresent"
+
+
 def test_nothing_is_said_in_the_containers_environment(containers):
     """KFP's local runner would say it on a laptop too."""
     assert not any("env" in container for container in containers.values())
-
-
-def test_no_step_has_a_gpu_where_ray_has_them(containers, pods):
-    assert not any("accelerator" in container["resources"] for container in containers.values())
-    assert not any("nodeSelector" in pod for pod in pods.values())
-
-
-def test_a_kind_of_gpu_is_one_word(tmp_path):
-    pipeline, platform = compile_for(tmp_path / "pipeline.yaml", "--gpu", "h100")
-    executors, pods = pipeline["deploymentSpec"]["executors"], pods_of(platform)
-    asked = {
-        name: int(executors[f"exec-{name}"]["container"]["resources"]["accelerator"]["resourceCount"])
-        for name, pod in pods.items()
-        if "nodeSelector" in pod
-    }
-    assert asked == {name: wanted.gpus for name, wanted in RESOURCES.items() if wanted.gpus}
-    for name in asked:
-        assert pods[name]["nodeSelector"] == {"labels": {"dcclip/gpu": "h100"}}
-        assert pods[name]["tolerations"] == [
-            {"key": ACCELERATOR, "operator": "Exists", "effect": "NoSchedule"}
-        ]
-        limits = executors[f"exec-{name}"]["container"]["resources"]
-        assert limits["accelerator"]["resourceType"] == ACCELERATOR
-        assert limits["resourceCpuLimit"] == str(12 * asked[name])
 
 
 def without_code(compiled: dict) -> dict:

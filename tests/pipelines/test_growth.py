@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kfp import dsl
 
 from components.prepare_teacher import PrepareTeacher, prepare
+from components.reference import read_reference
 from components.step import StepError, run_step
 from infra import object_store
-from infra.places import local_copy
+from infra.places import local_copy, read_record
 from infra.store import plain, write_json
 from infra.versions import Version, Versions
 from pipelines import growth
 from pipelines.demo import EXAM
 from pipelines.resolve import DATA_STEPS, STEPS, choose_recipe, engine_addresses
+from tests.artifacts import new_artifact, reference_to
 
 FILES = ("pairs.zh.csv", "pairs.en.csv", "texts.zh.txt", "texts.en.txt", f"{EXAM}/classnames.txt")
 GROW = {"dataset.grow": True}
@@ -254,10 +255,12 @@ def test_what_is_taken_over_may_be_in_object_storage(bucket, s3, tmp_path):
     known = growth.known_of(version, "prepare_teacher", config)["known"]
     assert known == {"version": 1, "place": f"{place}/attempt"}
     values = {"source": "hf:gone", "known": known}
-    inputs, output = {name: dsl.Dataset(uri=place) for name in ("raw", "pairs")}, dsl.Model()
+    inputs = {name: reference_to(place, tmp_path) for name in ("raw", "pairs")}
+    output = new_artifact(tmp_path)
     run_step(
         "prepare_teacher", prepare, PrepareTeacher, config | {"values": values, "code": ""}, inputs, output
     )
-    with local_copy(output.uri, s3, "tests") as folder:
+    address = read_reference(output).address
+    with local_copy(address, s3, "tests") as folder:
         assert (folder / "teacher.json").read_text() == "a teacher"
-    assert output.metadata["facts"]["kept_from_version"] == 1
+    assert read_record(address, s3)["facts"]["kept_from_version"] == 1

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from components.demo_site import serve_folder
 from components.step import StepError
 from infra.store import write_json
-from pipelines.local import Console, LocalRun, check_machine, read_outcome, serve_folder
+from pipelines.local import Console, LocalRun, check_machine, read_outcome
 
 
 @pytest.fixture
@@ -112,15 +113,30 @@ def artifact(uri: str, **metadata) -> dict:
     return {"artifacts": [{"name": "out", "uri": uri, "metadata": metadata}]}
 
 
+def reference(place: Path, step: str, reused: int) -> dict:
+    """A reference to a place that is finished."""
+    place.mkdir(parents=True)
+    write_json(place / "done.json", {"step": step})
+    return artifact(f"/kfp/{step}", step=step, address=str(place), identity=place.name, reused=reused)
+
+
+PLACES = {"filter_pairs": "pairs", "evaluate_student": "results"}
+
+
 def test_the_outcome_is_read_from_what_the_executors_wrote(tmp_path):
     run = tmp_path / "dcclip-full-2026"
     outputs = {
         "resolve-recipe": {"parameterValues": {"filter_pairs": {}}},
-        "filter-pairs": {"artifacts": {"pairs": artifact("/s/pairs", step="filter_pairs", reused=False)}},
+        "filter-pairs": {
+            "artifacts": {
+                "pairs": reference(tmp_path / "s" / "pairs", "filter_pairs", 0),
+                "metrics": artifact("/kfp/metrics", kept=3),
+            }
+        },
         "evaluate-student": {
             "artifacts": {
-                "results": artifact("/s/results", step="evaluate_student", reused=True),
-                "report": artifact("/s/results/report.html"),
+                "results": reference(tmp_path / "s" / "results", "evaluate_student", 1),
+                "report": artifact("/kfp/report"),
             }
         },
     }
@@ -128,7 +144,8 @@ def test_the_outcome_is_read_from_what_the_executors_wrote(tmp_path):
         (run / task).mkdir(parents=True)
         write_json(run / task / "executor_output.json", output)
     records, places = read_outcome(tmp_path)
-    assert places == {"filter_pairs": "/s/pairs", "evaluate_student": "/s/results"}
+    found = {step: str(tmp_path / "s" / name) for step, name in PLACES.items()}
+    assert places == found
     assert records["filter_pairs"] == {"step": "filter_pairs", "reused": False}
     assert LocalRun(records, places, 1.0, tmp_path / "run.log").num_reused == 1
 

@@ -1,9 +1,6 @@
 """Steps whose root is an S3 bucket: each in a process and on a scratch folder of its own, as in pods."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,24 +10,15 @@ from PIL import Image
 from components.step import StepError
 from infra import object_store
 from infra.places import local_copy, read_record
-from infra.store import read_json, write_json
+from infra.store import read_json
 from pipelines.commands.options import storage_root
 from pipelines.demo import EXAM
 from pipelines.resolve import choose_recipe, engine_addresses, local_folder, resolve
+from tests.kfp_backend.backend import check_contract, client_of, runner
+from tests.kfp_backend.runner import Run
 
+LANGS = ("zh", "en")
 COLOURS = ("red", "green", "blue", "black", "white", "gray")
-STEP = """
-import json, sys
-from importlib import import_module
-from kfp import dsl
-
-step, config, inputs, output = sys.argv[1], *map(json.loads, sys.argv[2:])
-face = getattr(import_module(f"components.{step}"), step).python_func
-artifact = dsl.Dataset(uri="")
-artifacts = {key: dsl.Dataset(uri=uri) for key, uri in inputs.items()}
-face(json.load(open(config)), **artifacts, **{output: artifact})
-print(json.dumps(artifact.uri))
-"""
 
 
 def engines(root: str, endpoint: str) -> dict[str, str]:
@@ -57,44 +45,50 @@ def root(bucket, s3, served, tmp_path) -> str:
         (corpus / name).write_text(name)
     files = {path.relative_to(corpus).as_posix(): path for path in corpus.rglob("*.*")}
     object_store.upload(files, f"{bucket}/runs/corpus", s3, "tests")
+    own = {name: path for name, path in files.items() if name.endswith(".csv")}
+    object_store.upload(own, f"{bucket}/runs/own", s3, "tests")
     return f"{bucket}/runs"
 
 
-def run_step(step: str, config: dict, folder: Path, inputs: dict[str, str], output: str) -> tuple[str, str]:
-    """(place, what was printed) of a step in a process with its own scratch folder."""
-    folder.mkdir(exist_ok=True)
-    write_json(folder / "config.json", config)
-    arguments = [f'"{folder}/config.json"', str(inputs).replace("'", '"'), f'"{output}"']
-    environment = {**os.environ, "DCCLIP_SCRATCH": str(folder / "scratch")}
-    done = subprocess.run(
-        [sys.executable, "-c", STEP, step, *arguments], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()[-1].strip('"'), done.stdout
+def run_until(task: str, root: str, endpoint: str, folder: Path) -> Run:
+    """dcclip-full by the backend's rules until this task, each task with a scratch folder of its own."""
+    # The pictures are plain squares.
+    lenient = dict.fromkeys(("min_side", "min_bytes", "min_sigma", "min_entropy"), 0)
+    overrides = {f"filter_pairs.image.{name}": value for name, value in lenient.items()}
+    # Of one's own, on a server of one's own: step 0 makes the demo's.
+    own = "download_pairs.lists.{}.path"
+    overrides |= {own.format(number): f"own/pairs.{lang}.csv" for number, lang in enumerate(LANGS)}
+    overrides["download_pairs.allow_private_addresses"] = True
+    parameters = {"recipe": "smoke", "overrides": overrides, "storage_root": root, "s3_endpoint": endpoint}
+    parameters |= {"spark_master": "local[2]", "mlflow_uri": "sqlite:////tmp/mlflow.db"}
+    kubeflows = root.removesuffix("/runs") + "/kfp"
+    return runner("dcclip-full", parameters, kubeflows, endpoint, folder, until=task).run()
+
+
+def address_of(run: Run, task: str, name: str) -> str:
+    """The result that an artifact refers to."""
+    return run.results.artifacts[task][name].metadata["address"]
 
 
 def test_two_steps_on_two_machines_and_a_third_that_finds_them_done(root, s3, tmp_path):
-    # The pictures are plain squares.
-    lenient = dict.fromkeys(("min_side", "min_bytes", "min_sigma", "min_entropy"), 0)
-    recipe = choose_recipe("smoke", {f"filter_pairs.image.{name}": value for name, value in lenient.items()})
-    configs = resolve(recipe, root, engines(root, s3))
-    raw, _ = run_step("download_pairs", configs["download_pairs"], tmp_path / "one", {}, "raw")
+    run = run_until("filter-pairs", root, s3, tmp_path / "one")
+    check_contract(run, client_of(s3))
+    raw = address_of(run, "download-pairs", "raw")
     assert raw.startswith(f"{root}/store/download_pairs/")
     assert read_record(raw, s3)["facts"]["crawl"]["downloaded"] == len(COLOURS)
-    pairs, printed = run_step(
-        "filter_pairs", configs["filter_pairs"], tmp_path / "two", {"raw": raw}, "pairs"
-    )
+    pairs, printed = address_of(run, "filter-pairs", "pairs"), run.log("filter-pairs")
     assert f"from {raw}" in printed
     assert read_record(pairs, s3)["facts"]["input"] == len(COLOURS)
     with local_copy(pairs, s3, "tests") as folder:
         assert (
             len(pd.read_parquet(folder / "kept.parquet")) == read_json(folder / "done.json")["facts"]["kept"]
         )
-    again, printed = run_step("download_pairs", configs["download_pairs"], tmp_path / "three", {}, "raw")
-    assert again == raw
-    assert "already done, nothing to do" in printed
-    assert not (tmp_path / "three" / "scratch").exists()
-    assert "a-secret" not in "".join(path.read_text() for path in tmp_path.glob("*/config.json"))
+    again = run_until("download-pairs", root, s3, tmp_path / "three")
+    assert address_of(again, "download-pairs", "raw") == raw
+    assert "already done, nothing to do" in again.log("download-pairs")
+    attempts = [attempt for each in (run, again) for found in each.attempts.values() for attempt in found]
+    assert not (attempts[-1].root / "scratch").exists()
+    assert "a-secret" not in "".join(word for attempt in attempts for word in attempt.command())
 
 
 def test_content_in_s3_changes_the_step_that_reads_it(root, s3, tmp_path):

@@ -20,7 +20,13 @@ WIDTH_OF_ALTCLIP = 768
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_a_recipe_holds_one_value_a_step(name):
     recipe = RECIPES[name]()
-    assert [field.name for field in dataclasses.fields(recipe)] == [*STEPS, "corpus", "dataset", "gpu"]
+    assert [field.name for field in dataclasses.fields(recipe)] == [
+        *STEPS,
+        "corpus",
+        "dataset",
+        "gpu",
+        "resources",
+    ]
     assert recipe == RECIPES[name]()
 
 

@@ -184,6 +184,13 @@ def test_a_value_changes_the_dict_of_its_step_alone(root, dotted, value, step):
     assert changed(configs_of(root), configs_of(root, **{dotted: value})) == {step}
 
 
+@pytest.mark.parametrize(
+    "dotted, value", [("resources__distill_student__memory", "64Gi"), ("resources__embed_pairs__gpus", 1)]
+)
+def test_sizes_of_pods_are_in_no_dict_and_so_in_no_identity(root, dotted, value):
+    assert changed(configs_of(root), configs_of(root, **{dotted: value})) == set()
+
+
 def test_the_corpus_is_seen_through_its_files_alone(root):
     assert changed(configs_of(root), configs_of(root, corpus__seed=5)) == set()
 

@@ -15,8 +15,9 @@ import kfp
 import kfp_server_api
 import pytest
 
+from pipelines import submit as submission
 from pipelines.catalogue import PIPELINES
-from pipelines.resources import RESOURCES
+from pipelines.resources import PLACEMENTS
 from pipelines.server import watch
 from pipelines.server.package import Package, make_package
 from tests.pipelines.kfp_server import Backend, Fault, serving
@@ -80,18 +81,9 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
 
-def test_a_recipes_kind_of_gpu_is_asked_for_by_the_steps(backend, endpoint):
-    """In a process of its own, as a person does it: the word is read when the pipeline is imported."""
-    command = [Path(sys.executable).with_name("dcclip"), "submit", "dcclip-full", *PARAMETERS, *PINNED]
-    subprocess.run([*command, "--set", "gpu=h100"], capture_output=True, text=True, check=True)
-    executors = only(backend.versions)["pipeline_spec"]["deploymentSpec"]["executors"]
-    resources = {name: executor["container"]["resources"] for name, executor in executors.items()}
-    asked = {
-        name: given["accelerator"]["resourceCount"]
-        for name, given in resources.items()
-        if "accelerator" in given
-    }
-    assert asked == {f"exec-{name}": str(wanted.gpus) for name, wanted in RESOURCES.items() if wanted.gpus}
+def test_a_recipes_kind_of_gpu_needs_no_other_file(backend, endpoint, dcclip, package):
+    assert dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, "--set", "gpu=h100")[0] == 0
+    assert only(backend.versions)["pipeline_spec"] == package.spec
     assert only(backend.runs)["runtime_config"]["parameters"]["overrides"]["gpu"] == "h100"
 
 
@@ -120,7 +112,7 @@ def test_every_pipeline_of_the_catalogue_can_be_sent(name, dcclip, tmp_path, mon
     package = make_package(name)
     assert package.text == Path("dist", f"{name}.yaml").read_text()
     assert package.spec["pipelineInfo"]["name"] == name
-    assert package.tasks.keys() <= RESOURCES.keys()
+    assert package.tasks.keys() <= PLACEMENTS.keys()
     assert package.version.startswith(f"{package.code}-")
 
 
@@ -183,7 +175,6 @@ def test_two_who_submit_at_once_share_a_version(backend, endpoint, dcclip):
     [
         (["dcclip-ful"], "there is no pipeline 'dcclip-ful'; choose one of dcclip-full"),
         (["dcclip-full", "recipe=ful"], "there is no recipe 'ful'; choose one of demo, smoke, full"),
-        (["dcclip-full"], "recipe 'demo' crawls pictures that `dcclip run` serves on its own machine"),
         (["dcclip-full", "recipe=full"], "BAAI/AltCLIP comes from a hub and is not pinned"),
         (
             ["dcclip-full", "recipe=full", "colour=red"],
@@ -216,6 +207,32 @@ def test_nothing_is_sent_that_cannot_work(backend, endpoint, dcclip, tmp_path, a
     assert message.replace("{here}", str(tmp_path)) in status
     assert "\n" not in status
     assert (out, backend.asked) == ("", [])
+
+
+@pytest.mark.parametrize("recipe", ["demo", "smoke"])
+@pytest.mark.parametrize("root", ["/mnt/nowhere", "{here}", "s3://no-such-bucket/runs"])
+def test_the_demo_runs_on_a_cluster_with_nothing_prepared(
+    backend, endpoint, dcclip, tmp_path, recipe, root, monkeypatch
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    words = (
+        f"recipe={recipe}",
+        f"storage_root={root.replace('{here}', str(tmp_path))}",
+        "mlflow_uri=http://m:5000",
+    )
+    status, _, err = dcclip("submit", "dcclip-full", *words)
+    assert status == 0
+    assert "corpus/" not in err and "looked for" not in err
+    assert only(backend.runs)["runtime_config"]["parameters"]["recipe"] == recipe
+
+
+def test_a_list_of_ones_own_in_the_demo_is_looked_for(backend, endpoint, dcclip, tmp_path):
+    own = ("--set", "download_pairs.lists.0.path=lists/own.csv")
+    status, _, _ = dcclip("submit", "dcclip-full", *own, f"storage_root={tmp_path}")
+    assert f"{tmp_path}/lists/own.csv is not there" in str(status)
+    status, _, err = dcclip("submit", "dcclip-full", *own, "storage_root=/mnt/nowhere")
+    assert status == 0
+    assert "/mnt/nowhere is not mounted here: lists/own.csv are looked for by the run" in err
 
 
 def test_lists_that_are_there_pass(backend, endpoint, dcclip, tmp_path):
@@ -359,6 +376,42 @@ def test_watch_names_the_step_that_failed(backend, endpoint, dcclip):
     assert str(status).startswith(
         "dcclip: the run failed at 2 Filter pairs: Error (exit code 1); see http://"
     )
+
+
+def attempts(dcclip, number: int, *options: str):
+    """(status, what was printed) of a submission that may be repeated."""
+    words = ("--watch", "--every", "0", "--attempts", str(number), *options)
+    return dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, *words)[:2]
+
+
+def test_a_run_that_failed_is_submitted_again(backend, endpoint, dcclip, monkeypatch):
+    backend.failing, start = "filter-pairs", submission._start
+
+    def start_and_mend(*arguments):
+        backend.failing = "filter-pairs" if not backend.runs else ""
+        return start(*arguments)
+
+    monkeypatch.setattr(submission, "_start", start_and_mend)
+    status, out = attempts(dcclip, 3)
+    assert (status, len(backend.runs)) == (0, 2)
+    assert "the run failed at 2 Filter pairs" in out
+    assert "submitting again, 2 of 3 runs left; what is done is found" in out
+    first, second = (run["runtime_config"]["parameters"] for run in backend.runs.values())
+    assert first == second
+
+
+def test_it_is_not_submitted_for_ever(backend, endpoint, dcclip):
+    backend.failing = "filter-pairs"
+    status, _ = attempts(dcclip, 2)
+    assert str(status).startswith("dcclip: the run failed at 2 Filter pairs")
+    assert len(backend.runs) == 2
+
+
+@pytest.mark.parametrize("words", [("--attempts", "2"), ("--attempts", "0", "--watch")])
+def test_attempts_need_a_watch_and_a_number(backend, endpoint, dcclip, words):
+    status, _, _ = dcclip("submit", "dcclip-full", *PARAMETERS, *PINNED, *words)
+    assert "--attempts is a number from 1 on, and more than one needs --watch" in str(status)
+    assert backend.asked == []
 
 
 def test_watch_outlasts_a_restart_of_the_server(backend, endpoint, dcclip):

@@ -40,8 +40,8 @@ MAX_PICTURE_CHARS = 2_000_000
 MAX_CHARS = 300
 
 
-def write_report(path: Path, content: ReportContent) -> None:
-    """Write the report to `path`; its pictures are at most about 2 MB."""
+def write_report(path: Path, content: ReportContent, sections: tuple[str, ...] = SECTIONS) -> None:
+    """Write the report, or some of its sections, to `path`; its pictures are at most about 2 MB."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -54,7 +54,7 @@ def write_report(path: Path, content: ReportContent) -> None:
     content = within_budget(content)
     page = environment.get_template(PAGE).render(
         content=content,
-        sections=SECTIONS,
+        sections=sections,
         style=STYLE,
         bar=parts.bar,
         picture=parts.picture,
