@@ -4,6 +4,8 @@ import io
 import os
 import signal
 import struct
+import subprocess
+import sys
 import tarfile
 import threading
 import zlib
@@ -172,6 +174,16 @@ def test_a_decoder_that_hangs_costs_one_row(isolated, monkeypatch):
     assert isolated(JPEG)[-1] == "decoder_crashed: not done after 0.2 seconds"
 
 
-def test_a_decoder_gets_no_more_memory_than_it_may(monkeypatch):
-    monkeypatch.setattr("components.reduced_decoding.decode_pixels", lambda *_: [0] * 10**12)
+def test_a_picture_that_takes_too_much_memory_has_a_reason(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("components.reduced_decoding.decode_pixels", fail)
     assert ReducingResizer(OUTPUT)(JPEG)[-1].startswith("too_many_pixels: more memory")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_a_decoder_gets_no_more_memory_than_it_may():
+    script = "from components.decoder import limit_memory; limit_memory(2**26); bytearray(2**27)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.strip().endswith("MemoryError")
