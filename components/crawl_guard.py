@@ -1,9 +1,9 @@
 """img2dataset with a guard at its door: only pictures from the open Internet, at bounded cost.
 
 img2dataset 1.47 fetches any URL that urllib can open, `file:` and addresses of our own network among them,
-and decodes whatever comes. Inside `guarded`, its workers fetch with `infra.safe_fetch` and look at a
-picture's header before a decoder sees it. A picture is stored as img2dataset encodes it anew, so what else
-a file holds (a script, an archive, a comment) ends here.
+and decodes whatever comes. Inside `guarded`, its workers fetch with `infra.safe_fetch`, look at a picture's
+header before a decoder sees it, and decode in another process (`components.decoder`). A picture is stored
+encoded anew, so what else a file holds (a script, an archive, a comment) ends here.
 
 Each refusal is a message that starts with its reason; `infra.crawl_reasons` knows them all.
 """
@@ -16,6 +16,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import Any
 from urllib.error import HTTPError
 
@@ -31,18 +32,25 @@ with without("torch"):
 
 from img2dataset import downloader
 
+from components import worker_pool
+from components.byte_budget import ByteBudget, HeldBody
+from components.decoder import IsolatedResizer
 from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
-from components.reduced_decoding import ReducingResizer
+from components.reduced_decoding import Output
 from infra.crawl_reasons import PASSING_REASONS, reason_of
 from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, Resolver, opened, read_body
 
 # The package has a function of this name, so that `import` finds no module.
 main = importlib.import_module("img2dataset.main")
+main.multiprocessing_distributor = worker_pool.distribute
 
 USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
 OPTED_OUT = "Use of image disallowed by X-Robots-Tag directive"
 # The end of a message.
 PAUSE_WANTED = re.compile(r" \(retry after (\d+) s\)$")
+# Bodies that wait for the decoder, in one process; img2dataset's own bound is two for each of its threads.
+MAX_QUEUE_BYTES = 512_000_000
+LOST = f"worker_killed: {worker_pool.MAX_LOSSES} workers died in this shard"
 OPENCV_MAX_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS"
 
 
@@ -71,13 +79,15 @@ def download_picture(
     user_agent_token: str | None,
     disallowed_header_directives: set[str] | None,
     resolve: Resolver = socket.getaddrinfo,
+    budget: ByteBudget | None = None,
 ) -> tuple[int, io.BytesIO | None, str | None]:
     """In place of img2dataset's `download_image_with_retry`: (key, picture, None) or (key, None, message).
 
     What may pass with time is tried again at once, all within one allowance, unless the host asks for a
-    pause; the rest is final. `timeout` is in seconds.
+    pause; the rest is final. `timeout` is in seconds. A picture's bytes are the budget's until it is closed.
     """
     key, url = row
+    budget = budget or ByteBudget(limits.max_bytes)
     headers = {"User-Agent": _user_agent(user_agent_token)}
     allowance, message = Allowance(limits, timeout), None
     for _ in range(retries + 1):
@@ -87,9 +97,7 @@ def download_picture(
                     response.headers, user_agent_token, disallowed_header_directives
                 ):
                     return key, None, OPTED_OUT
-                body = read_body(response, limits)
-            check_picture(body, max_pixels)
-            return key, io.BytesIO(body), None
+                return key, _read_picture(response, allowance, max_pixels, budget), None
         except HTTPError as error:
             message = str(error)[:MAX_DETAIL_CHARS] + _pause_wanted(error)
         except Exception as error:  # whatever it is, it is this row's and not the shard's
@@ -97,6 +105,23 @@ def download_picture(
         if reason_of(message) not in PASSING_REASONS or PAUSE_WANTED.search(message):
             break
     return key, None, message
+
+
+def _read_picture(
+    response: HTTPResponse, allowance: Allowance, max_pixels: int, budget: ByteBudget
+) -> HeldBody:
+    """The body, checked. Waiting for the budget costs the URL no time."""
+    limits = allowance.limits
+    taken = limits.max_bytes if response.length is None else min(response.length, limits.max_bytes)
+    allowance.deadline += budget.take(taken)
+    try:
+        body = read_body(response, limits)
+        check_picture(body, max_pixels)
+    except BaseException:
+        budget.give(taken)
+        raise
+    budget.give(taken - len(body))
+    return HeldBody(body, budget)
 
 
 def _pause_wanted(error: HTTPError) -> str:
@@ -115,14 +140,22 @@ class GuardedDownloader(downloader.Downloader):
     """img2dataset's worker for a shard, with our way to fetch; it is pickled into worker processes."""
 
     def __init__(self, limits: FetchLimits, max_pixels: int, **settings: Any):
-        super().__init__(**settings | {"resizer": ReducingResizer(settings["resizer"])})
+        theirs = settings["resizer"]
+        output = Output(theirs.image_size, theirs.encode_format, theirs.encode_params[1])
+        super().__init__(**settings | {"resizer": IsolatedResizer(output)})
         self.limits = limits
         self.max_pixels = max_pixels
 
     def __call__(self, row: tuple) -> tuple[bool, tuple]:
         """Download one shard."""
-        fetch = functools.partial(download_picture, self.limits, self.max_pixels)
+        budget = ByteBudget(max(MAX_QUEUE_BYTES, self.limits.max_bytes))
+        fetch = functools.partial(download_picture, self.limits, self.max_pixels, budget=budget)
         with replaced(downloader, "download_image_with_retry", fetch):
+            return super().__call__(row)
+
+    def set_aside(self, row: tuple) -> tuple[bool, tuple]:
+        """Write the records of a shard that nobody could download."""
+        with replaced(downloader, "download_image_with_retry", lambda row, **_: (row[0], None, LOST)):
             return super().__call__(row)
 
 

@@ -8,7 +8,7 @@ strangers can reach.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Size = tuple[int, int]
 
@@ -19,6 +19,9 @@ MAX_JPEG_SEGMENTS = 1_000
 START_OF_SCAN = b"\xff\xda"
 # Start of frame, of all kinds; the three left out are tables.
 JPEG_FRAMES = {*range(0xFFC0, 0xFFD0)} - {0xFFC4, 0xFFC8, 0xFFCC}
+# EXIF or XMP (which may turn the picture), ICC profiles or a second picture.
+JPEG_METADATA = {0xFFE1, 0xFFE2}
+END_OF_IMAGE = b"\xff\xd9"
 # Fill and markers that stand alone.
 JPEG_LONE = {0xFFFF, 0xFF01, *range(0xFFD0, 0xFFD9)}
 
@@ -68,21 +71,42 @@ def _webp_size(body: bytes) -> Size | None:
     return sizes.get(head[12:16]) if head[8:12] == b"WEBP" else None
 
 
+def is_ordinary_jpeg(body: bytes) -> bool:
+    """Whether a JPEG is whole, of 8 bits, grey or RGB, and has neither EXIF nor a profile."""
+    if not (body.startswith(JPEG) and body.endswith(END_OF_IMAGE)):
+        return False
+    try:
+        *before, (frame, start) = _jpeg_segments(body)
+        bits, num_channels = body[start + 4], body[start + 9]
+    except (struct.error, ValueError, IndexError):
+        return False
+    is_bare = frame in JPEG_FRAMES and not any(marker in JPEG_METADATA for marker, _ in before)
+    return is_bare and bits == 8 and num_channels in (1, 3)
+
+
 def _jpeg_size(body: bytes) -> Size | None:
     """From the first frame; None when something else stands between the segments before it."""
-    place = 2
-    for _ in range(MAX_JPEG_SEGMENTS):
-        marker, length = struct.unpack_from(">HH", body, place)
-        if marker <= 0xFF00:
-            return None
+    for marker, start in _jpeg_segments(body):
         if marker in JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", body, place + 5)
+            height, width = struct.unpack_from(">HH", body, start + 5)
             return width, height
-        if marker in JPEG_LONE:
-            place += 1 if marker == 0xFFFF else 2
-        else:
-            place += 2 + length
     return None
+
+
+def _jpeg_segments(body: bytes) -> Iterator[tuple[int, int]]:
+    """(marker, position) of each segment up to the first frame, or to what is none."""
+    start = 2
+    for _ in range(MAX_JPEG_SEGMENTS):
+        marker, length = struct.unpack_from(">HH", body, start)
+        if marker <= 0xFF00:
+            return
+        if marker in JPEG_LONE:
+            start += 1 if marker == 0xFFFF else 2
+            continue
+        yield marker, start
+        if marker in JPEG_FRAMES:
+            return
+        start += 2 + length
 
 
 JPEG = b"\xff\xd8\xff"

@@ -7,7 +7,7 @@ pattern for our own words is bound to the start. Spark and Python both read the 
 import functools
 import re
 
-# How the messages of components.crawl_guard start.
+# How the messages of components.crawl_guard and components.decoder start.
 REFUSALS = (
     "bad_url",
     "forbidden_scheme",
@@ -17,6 +17,8 @@ REFUSALS = (
     "too_many_pixels",
     "too_slow",
     "not_an_image",
+    "decoder_crashed",
+    "worker_killed",
 )
 # What the crawl writes as an error, as a pattern, and our word for it; the first match counts.
 DOWNLOAD_REASONS = {
@@ -36,7 +38,15 @@ DOWNLOAD_REASONS = {
 OTHER_REASON = "download_failed"
 # Trying these again later may succeed; the others say the same each time.
 PASSING_REASONS = frozenset(
-    {"too_slow", "timed_out", "connection_lost", "too_many_requests", "server_error", "dns_failed"}
+    {
+        "too_slow",
+        "timed_out",
+        "connection_lost",
+        "too_many_requests",
+        "server_error",
+        "dns_failed",
+        "worker_killed",
+    }
 )
 
 

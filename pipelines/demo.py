@@ -147,13 +147,10 @@ def vary(lang: str, caption: str, word: str, draw: random.Random) -> str:
 
 def flatten(image: Path) -> bytes:
     """The picture as PNG on white, as the crawl stores it."""
-    from PIL import Image
+    from infra.decode import decode
 
-    picture = Image.open(image).convert("RGBA")
-    canvas = Image.new("RGBA", picture.size, "white")
-    canvas.alpha_composite(picture)
     stream = io.BytesIO()
-    canvas.convert("RGB").save(stream, "PNG")
+    decode(image.read_bytes()).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -6,7 +6,6 @@ is dropped already is passed over. Runs in Python through Arrow, and not at all 
 Left out on purpose: sharpness. Its usual measure depends on the size at which a picture is stored.
 """
 
-import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,16 +100,16 @@ def read_grey(body: bytes) -> np.ndarray:
     """The picture's grey values, 0 to 255.
 
     Raises:
-        ValueError: it has more than `MAX_PIXELS`.
+        ValueError: it cannot be decoded, or has more than `MAX_PIXELS`.
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(body), formats=FORMATS) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-        # A JPEG is decoded without its colours.
-        picture.draft("L", None)
-        return np.asarray(picture.convert("L"))
+    from infra.decode import decode
+
+    try:
+        return np.asarray(decode(body, max_pixels=MAX_PIXELS, formats=FORMATS).convert("L"))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from error
 
 
 def entropy_of(grey: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from infra.store import write_json
+from training.example_code import self_contained
 from training.job import STUDENT
 from training.student import Student, contrast_scale, image_vectors, text_vectors
 
@@ -77,7 +78,7 @@ def write_companions(student: Student, source: Path, folder: Path) -> None:
         source: the student's directory.
     """
     shutil.copytree(source, folder / STUDENT, dirs_exist_ok=True)
-    shutil.copy(EXAMPLE, folder)
+    (folder / EXAMPLE.name).write_text(self_contained(EXAMPLE))
     processor = student.image_processor
     settings = {
         "image_size": processor.size["height"],

@@ -49,8 +49,9 @@ class HfTeacher:
     def __init__(self, folder: Path, precision: str = "float32"):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.half = precision == "bfloat16" and self.device == "cuda"
-        self.model = AutoModel.from_pretrained(folder, use_safetensors=True).eval().float().to(self.device)
-        self.processor = AutoProcessor.from_pretrained(folder)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
+        self.model = model.eval().float().to(self.device)
+        self.processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
         self.text_options = text_options(self.model.config, self.processor.tokenizer)
         self.width = self.embed_texts(["a"]).shape[1]
 

@@ -55,7 +55,9 @@ def load_companions(folder: Path) -> Companions:
     student = folder / STUDENT
     try:
         scale = float(read_json(folder / SETTINGS)["scale"])
-        processor = AutoImageProcessor.from_pretrained(student, local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(
+            student, local_files_only=True, trust_remote_code=False
+        )
         return Companions(PreTrainedTokenizerFast.from_pretrained(student), processor, scale)
     # The libraries raise what their parsers raise: OSError, ValueError, KeyError, plain Exception.
     except Exception as error:

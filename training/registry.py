@@ -21,18 +21,21 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
 from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
 from infra.console import say
 from training import gate, zero_shot
 from training.champion import CHALLENGER, CHAMPION, by_number, settle, tag
+from training.example_code import self_contained
 from training.exams.metrics import top_k_hits
 from training.registry_client import TAKEN, open_registry
 from training.student import load_student
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
+# A row that is none has an error of its own; with a type here MLflow would refuse the whole frame.
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(AnyType(), "image"), ColSpec(Array(DataType.string), "labels")]),
+    inputs=Schema([ColSpec(AnyType(), "image"), ColSpec(AnyType(), "labels")]),
     outputs=Schema(
         [
             ColSpec(DataType.string, "label", required=False),
@@ -140,19 +143,29 @@ def _create_version(client: MlflowClient, candidate: Candidate) -> str:
         mlflow.log_dict(gate.pack(candidate.hits), gate.HITS)
         for file in candidate.files:
             mlflow.log_artifact(str(file))
-        logged = mlflow.pyfunc.log_model(
-            name="student",
-            python_model=str(SERVED_MODEL),
-            artifacts={"student": str(candidate.student)},
-            signature=SIGNATURE,
-            input_example=EXAMPLE,
-            pip_requirements=["mlflow", "pandas", "pillow", "torch", "transformers"],
-        )
+        logged = _log_model(candidate.student)
     mlflow.register_model(logged.model_uri, candidate.model, await_registration_for=60, tags=tags)
     # Looked up, not taken from the answer: the request may have been repeated and answered twice.
     version = find_version(client, candidate)
     assert version is not None
     return version
+
+
+def _log_model(student: Path) -> ModelInfo:
+    """Store the served model's code and the student with the current run."""
+    with tempfile.TemporaryDirectory() as place:
+        code = Path(place, SERVED_MODEL.name)
+        code.write_text(self_contained(SERVED_MODEL))
+        return mlflow.pyfunc.log_model(
+            name="student",
+            python_model=str(code),
+            artifacts={"student": str(student)},
+            signature=SIGNATURE,
+            input_example=EXAMPLE,
+            # What is not named here cannot be set when the model is loaded.
+            model_config={"paths": None},
+            pip_requirements=["mlflow", "numpy", "pandas", "pillow", "torch", "transformers"],
+        )
 
 
 def _earlier_run(identity: str) -> str | None:

@@ -24,6 +24,8 @@ with without("torch"):
     from webdataset.handlers import ignore_and_continue
     from webdataset.tariterators import base_plus_ext, group_by_keys
 
+from infra import decode as decoding
+
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
 Image.MAX_IMAGE_PIXELS = 64_000_000
@@ -76,16 +78,13 @@ def image_of(sample: dict) -> Image.Image:
 
 
 def decode(content: bytes) -> Image.Image:
-    """An image file's picture, RGB.
+    """An image file's picture, RGB, as all of the project decodes it (infra/decode.py).
 
     Raises:
+        Unreadable: it cannot be decoded.
         Image.DecompressionBombError: it has more pixels than `Image.MAX_IMAGE_PIXELS`.
     """
-    picture = Image.open(io.BytesIO(content))
-    # Pillow itself refuses only from twice the limit on.
-    if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
-        raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels are too many")
-    return picture.convert("RGB")
+    return decoding.decode(content, max_pixels=Image.MAX_IMAGE_PIXELS)
 
 
 def image_or_none(sample: dict) -> Image.Image | None:

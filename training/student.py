@@ -67,7 +67,9 @@ def load_student(folder: Path) -> Student:
     Raises:
         ValueError: the model there is of no family of students, or lacks some of its weights.
     """
-    model, about = AutoModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
+    model, about = AutoModel.from_pretrained(
+        folder, use_safetensors=True, output_loading_info=True, trust_remote_code=False
+    )
     # transformers would go on with random numbers in their place.
     if missing := sorted(about["missing_keys"]):
         raise ValueError(f"{folder} lacks {len(missing)} weights of its model, {missing[0]} among them")

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image
 from tokenizers import Tokenizer
+
+from infra.decode import decode
 
 here, small = Path(__file__).parent, sys.argv[1:2] == ["int8"]
 suffix, (picture, *labels) = "int8.onnx" if small else "onnx", sys.argv[1 + small :] or [""]
@@ -20,10 +22,8 @@ if not labels:
     sys.exit(__doc__)
 settings = json.loads((here / "onnx.json").read_text())
 
-image = ImageOps.exif_transpose(Image.open(picture)).convert("RGBA")
-on_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-side = settings["image_size"]
-pixels = np.asarray(on_white.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
+image, side = decode(Path(picture).read_bytes()), settings["image_size"]
+pixels = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), np.float32) / 255
 pixels = (pixels - np.float32(settings["mean"])) / np.float32(settings["std"])
 
 tokenizer = Tokenizer.from_file(str(here / "student" / "tokenizer.json"))

@@ -81,9 +81,9 @@ def test_the_files_say_what_they_take_and_give(exported):
         assert (name, rows) == ("vectors", "n")
 
 
-# Runs a script in an interpreter where the first two names cannot be imported.
+# Runs a script in an interpreter where these names cannot be imported.
 BLOCKED = (
-    "import runpy, sys; sys.modules |= {'torch': None, 'transformers': None}; "
+    "import runpy, sys; sys.modules |= {'torch': None, 'transformers': None, 'infra': None}; "
     "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 )
 

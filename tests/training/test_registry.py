@@ -185,6 +185,7 @@ def test_a_pil_image_and_a_data_url_are_pictures_too(champion):
         ("data:image/png;base64,%%%", ["red"], "not base64"),
         (7, ["red"], "not int"),
         (noise(0), [], "no labels"),
+        (noise(0), ["red", "red"], "twice"),
         (noise(0), ["red", " "], "not empty"),
         (noise(0), ["red"] * 20_001, "20001 labels are too many"),
     ],

@@ -130,8 +130,8 @@ def _hf_network(folder: Path) -> tuple:
     """The image tower of a CLIP-like transformers model."""
     from transformers import AutoImageProcessor, AutoModel
 
-    processor = AutoImageProcessor.from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder, use_safetensors=True)
+    processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False)
     side = model.config.vision_config.image_size
     return _HiddenState(model.vision_model), side, processor.image_mean, processor.image_std
 

@@ -11,6 +11,7 @@ page of another name reaches it (DNS rebinding); a post is JSON, which a page fr
 without asking, and it is never allowed to; and nothing answers to be shown in other pages.
 """
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -37,6 +38,7 @@ FILES = {
 MAX_UPLOAD_BYTES = 20 * 2**20
 # A data URL is a third longer than its picture; labels come beside it.
 MAX_BODY_BYTES = MAX_UPLOAD_BYTES * 4 // 3 + 2**21
+MAX_BODY_SECONDS = 30
 NUM_FOUND = 60
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; base-uri 'none'; "
@@ -176,10 +178,15 @@ async def _body(request: Request) -> bytes:
 
     Raises:
         TooLarge: there is more.
+        RowError: it takes too long.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLarge
+    try:
+        async with asyncio.timeout(MAX_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise TooLarge
+    except TimeoutError:
+        raise RowError("the question comes too slowly") from None
     return bytes(body)

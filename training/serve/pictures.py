@@ -13,9 +13,32 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.served_model import RowError, opened
+from training.served_model import RowError, opened, read_file
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+    ".avif",
+}
+# Pictures in formats that are not decoded here: phones' HEIF, newer and older ones, drawings, cameras' own.
+OTHER_SUFFIXES = {
+    *(
+        ".heic",
+        ".heif",
+        ".hif",
+        ".avifs",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxr",
+        ".ico",
+        ".tga",
+        ".psd",
+        ".xcf",
+    ),
+    *(".svg", ".svgz", ".eps", ".ai", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm", ".exr", ".hdr", ".qoi", ".dds"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
+}
 MAX_BYTES = 64 * 2**20
 THUMBNAIL_SIDE = 256
 
@@ -42,19 +65,26 @@ def list_pictures(root: Path, max_pictures: int) -> Listing:
     """Pictures below `root`, hidden folders left out, at most `max_pictures`."""
     root = root.resolve()
     pictures, skipped = [], Counter()
-    for folder, folders, names in os.walk(root):
+
+    def pass_over(error: OSError) -> None:
+        skipped["folder_cannot_be_read"] += 1
+
+    for folder, folders, names in os.walk(root, onerror=pass_over):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        # Not followed: it may lead outside, or round and round.
+        skipped["linked_folder"] += sum(Path(folder, name).is_symlink() for name in folders)
         for name in sorted(names):
-            if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
+            suffix = Path(name).suffix.lower()
+            if name.startswith(".") or suffix not in SUFFIXES | OTHER_SUFFIXES:
                 continue
-            found = _look(root, Path(folder, name))
+            found = _look(root, Path(folder, name)) if suffix in SUFFIXES else "other_format"
             if isinstance(found, str):
                 skipped[found] += 1
             elif len(pictures) >= max_pictures:
                 skipped["too_many"] += 1
             else:
                 pictures.append(found)
-    return Listing(root, tuple(sorted(pictures)), dict(skipped))
+    return Listing(root, tuple(sorted(pictures)), dict(+skipped))
 
 
 def _look(root: Path, path: Path) -> Picture | str:
@@ -81,9 +111,12 @@ def read_picture(root: Path, path: str) -> Image.Image:
     if isinstance(found := _look(root, root / path), str):
         raise RowError(found)
     try:
-        return opened((root / path).read_bytes())
+        content = read_file(root / path)
     except OSError as error:
         raise RowError(f"cannot read the picture: {error.strerror}") from None
+    except ValueError:
+        raise RowError("no_file") from None
+    return opened(content)
 
 
 def thumbnail(root: Path, path: str) -> bytes:

@@ -1,6 +1,7 @@
 """The folder's pictures: which are taken, what is kept of them, what is found."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 from toy_training import picture
 
+from tests.odd_images import encoded
 from training.serve.index import build_index, load
 from training.serve.pictures import list_pictures, read_picture, thumbnail
 from training.served_model import RowError
@@ -27,7 +29,29 @@ def build(pictures, toy_model):
 def test_pictures_are_listed_and_what_leads_outside_is_not(pictures):
     listing = list_pictures(pictures, 100)
     assert [item.path for item in listing.pictures] == sorted([*NAMES, "broken.jpg"])
-    assert listing.skipped == {"leads_outside": 1, "cannot_be_read": 1, "no_file": 1}
+    assert listing.skipped == {"leads_outside": 1, "cannot_be_read": 1, "no_file": 1, "linked_folder": 1}
+
+
+def test_what_cannot_be_shown_is_counted(tmp_path, monkeypatch):
+    for name in ("a.HEIC", "b.heif", "c.jxl", "d.svg", "e.dng", "notes.txt", ".hidden.heic"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "shown.avif").write_bytes(encoded(Image.new("RGB", (8, 8), "red"), "AVIF"))
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "round").symlink_to(tmp_path)
+    (tmp_path / "open" / "again").symlink_to(tmp_path / "closed")
+    real = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    listing = list_pictures(tmp_path, 100)
+    assert listing.skipped == {"other_format": 5, "linked_folder": 2, "folder_cannot_be_read": 1}
+    assert [item.path for item in listing.pictures] == ["shown.avif"]
+    assert read_picture(tmp_path.resolve(), "shown.avif").getpixel((4, 4))[0] > 240
 
 
 def test_no_more_are_listed_than_allowed(pictures):
