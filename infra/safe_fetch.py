@@ -263,7 +263,7 @@ class _FinalResponse(http.client.HTTPResponse):
             if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 return version, status, reason
             http.client.parse_headers(self.fp)
-        raise http.client.HTTPException(f"more than {MAX_INTERIM_ANSWERS} interim answers")
+        raise Refusal("too_many_bytes", f"more than {MAX_INTERIM_ANSWERS} interim answers")
 
 
 @contextlib.contextmanager
