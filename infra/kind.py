@@ -120,7 +120,7 @@ def install_commands(kubectl: str) -> list[Command]:
         (*services, "rollout", "status", "statefulset/postgres", WAIT),
         (*services, "rollout", "status", "statefulset/object-store", WAIT),
         (*services, "rollout", "status", "deployment/mlflow", WAIT),
-        ("-n", "dcclip", "rollout", "status", "deployment/ml-pipeline", WAIT),
+        ("-n", "dcclip", "wait", "--for=condition=available", "deployment", "--all", WAIT),
         ("-n", "dcclip", "wait", "--for=condition=HeadPodReady", "raycluster/dcclip", WAIT),
     ]
     return [

@@ -39,7 +39,7 @@ def test_a_dry_run_prints_all_in_order(lines):
         "create -f -  < the namespace and four secrets",
         "apply --server-side -f dist/manifests/kind.yaml",
         "rollout status deployment/mlflow",
-        "rollout status deployment/ml-pipeline",
+        "-n dcclip wait --for=condition=available deployment --all",
         "s3.bucket.create -name dcclip",
         f"DCCLIP_IMAGE={local_image()}",
         "port-forward service/ml-pipeline 8888:8888 &",
@@ -59,6 +59,24 @@ def test_what_the_commands_name_is_there(lines):
     for file in re.findall(r"-k (\S+)", text):
         assert (ROOT / file / "kustomization.yaml").is_file()
     assert "2.17.0" in (ROOT / "infra/manifests/kubeflow/pipelines/kustomization.yaml").read_text()
+
+
+def test_the_runbook_has_the_same_commands(lines):
+    """Of those that a person types by hand; kind's own and the secrets are otherwise there."""
+    runbook = re.sub(r" *\\\n *", " ", (ROOT / "infra" / "README.md").read_text())
+    for line in lines:
+        words = line.removeprefix("+ ").split()
+        tool = words[0].rpartition("/")[2]
+        if tool == "kubectl" and words[1] in ("apply", "wait") and "kubeflow" in line:
+            assert f"kubectl {' '.join(words[1:])}" in runbook, line
+    for parameter in (
+        f"s3_endpoint={kind.STORE}",
+        f"mlflow_uri={kind.REGISTRY}",
+        "storage_root=/mnt/dcclip/demo",
+    ):
+        assert parameter in runbook
+    files = re.findall(r"(?:-k|-f) (infra/\S+)", runbook)
+    assert files and all((ROOT / file).exists() for file in files)
 
 
 def test_a_bucket_is_a_word(lines):
