@@ -10,12 +10,14 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from infra.file_names import shown_name
+
 MARKED = re.compile(r"\[([a-z_]+)\] (.*)")
 
 
 def say(step: str, text: str) -> None:
     """Print one line a person should see."""
-    print(f"[{step}] {text}", flush=True)
+    print(f"[{step}] {shown_name(text)}", flush=True)
 
 
 class _Lines:

@@ -176,7 +176,7 @@ def run_locally(
     folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context((folder / "run.log").open("w"))
+        log = stack.enter_context((folder / "run.log").open("w", errors="backslashreplace"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)

@@ -79,7 +79,7 @@ def write_card(folder: Path, card: dict) -> None:
         "## Thresholds",
         table(["step", "name", "value"], _threshold_rows(card["thresholds"])),
     ]
-    (folder / "data_card.md").write_text("\n\n".join(parts) + "\n")
+    (folder / "data_card.md").write_text("\n\n".join(parts) + "\n", errors="backslashreplace")
 
 
 def _source_row(source: dict) -> list:

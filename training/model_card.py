@@ -68,7 +68,8 @@ def write_model_card(
         *_figures(exam, int8),
         LIMITS.format(max_tokens=max_tokens),
     ]
-    (folder / "README.md").write_text("\n\n".join(part.strip() for part in parts) + "\n")
+    text = "\n\n".join(part.strip() for part in parts) + "\n"
+    (folder / "README.md").write_text(text, errors="backslashreplace")
 
 
 def _data(data: dict, attributions: tuple[str, ...]) -> list[str]:

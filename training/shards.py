@@ -19,6 +19,8 @@ from PIL import Image
 from webdataset.handlers import ignore_and_continue
 from webdataset.tariterators import base_plus_ext, group_by_keys
 
+from infra import store
+
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
 Image.MAX_IMAGE_PIXELS = 64_000_000
@@ -105,7 +107,7 @@ def record_of(sample: dict) -> dict:
 
 def json_bytes(record: dict) -> bytes:
     """A record as the shard keeps it."""
-    return json.dumps(record, ensure_ascii=False).encode()
+    return store.json_bytes(record)
 
 
 def to_bf16(vectors: np.ndarray) -> bytes:

@@ -1,6 +1,7 @@
 """The folder's pictures: which are taken, what is kept of them, what is found."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,17 @@ def test_pictures_are_listed_and_what_leads_outside_is_not(pictures):
     listing = list_pictures(pictures, 100)
     assert [item.path for item in listing.pictures] == sorted([*NAMES, "broken.jpg"])
     assert listing.skipped == {"leads_outside": 1, "cannot_be_read": 1, "no_file": 1}
+
+
+def test_a_name_that_is_not_utf8_is_passed_over_and_counted(pictures, build):
+    """It answered every search with 500."""
+    for name in ("柠檬.png", "红/a.png"):
+        file = pictures / os.fsdecode(name.encode("gbk"))
+        file.parent.mkdir(exist_ok=True)
+        picture("red").save(file)
+    index = build()
+    assert index.skipped["name_not_utf8"] == 2
+    assert [item.path for item in index.pictures] == NAMES
 
 
 def test_no_more_are_listed_than_allowed(pictures):
