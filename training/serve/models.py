@@ -13,6 +13,7 @@ from infra.store import fingerprint, identity
 from training.export import IMAGE, SETTINGS, TEXT
 from training.job import STUDENT
 from training.onnx_pair import SMALL, BrokenPair, OnnxEncoder, first_line, load_companions
+from training.simplified import as_learned
 from training.student import contrast_scale, load_student
 from training.zero_shot import StudentEncoder
 
@@ -78,7 +79,7 @@ def open_pair(folder: Path, int8: bool) -> Model:
         width=encoder.embed_texts(["a"]).shape[1],
         prepare=lambda image: encoder.prepare_images([image]),
         embed_prepared=encoder.embed_prepared,
-        embed_texts=encoder.embed_texts,
+        embed_texts=_as_learned(encoder.embed_texts, companions.tokenizer),
     )
 
 
@@ -101,8 +102,13 @@ def open_student(folder: Path, name: str) -> Model:
         width=encoder.width,
         prepare=lambda image: encoder.prepare_images([image]).numpy(),
         embed_prepared=_from_numpy(encoder.embed_prepared),
-        embed_texts=encoder.embed_texts,
+        embed_texts=_as_learned(encoder.embed_texts, student.tokenizer),
     )
+
+
+def _as_learned(embed: Callable[[list[str]], np.ndarray], tokenizer) -> Callable[[list[str]], np.ndarray]:
+    """`embed_texts` of texts in the characters that the model has learned."""
+    return lambda texts: embed([as_learned(text, tokenizer) for text in texts])
 
 
 def _from_numpy(embed: Callable) -> Callable[[np.ndarray], np.ndarray]:
