@@ -28,10 +28,10 @@ def plain(value: Any) -> Any:
 
 
 def identity(*parts: Any) -> str:
-    """Twelve hex digits that name these JSON-like values."""
+    """32 hex digits (128 bits) that name these JSON-like values."""
     text = json.dumps([plain(part) for part in parts], sort_keys=True, ensure_ascii=False)
     # Names of files may hold what is no character.
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def fingerprint(path: Path) -> str:
@@ -39,10 +39,10 @@ def fingerprint(path: Path) -> str:
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
-        digest.update(os.fsencode(file.relative_to(path)))
+        digest.update(os.fsencode(file.relative_to(path)) + b"\0")
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:32]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,6 +5,7 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 
 import contextlib
 import copy
+import errno
 import functools
 import itertools
 import json
@@ -13,6 +14,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -26,6 +28,7 @@ from kfp import local
 
 from components.step import StepError
 from infra import object_store
+from infra.addresses import AddressError, require_usable_root, sqlite_uri
 from infra.console import MARKED
 from infra.object_store import is_object
 from infra.processes import nothing_left_running
@@ -134,6 +137,8 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
     handler = functools.partial(_QuietHandler, directory=str(folder))
     try:
         server = _PictureServer(("127.0.0.1", port), handler)
+    except OverflowError:
+        raise StepError(f"there is no port {port}, they end at 65535: --set corpus.port=8765") from None
     except OSError:
         raise StepError(
             f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "
@@ -168,11 +173,11 @@ def run_locally(
         StoreError: object storage is.
     """
     recipe = choose_recipe(recipe_name, overrides)
+    check_root(root)
     if in_containers and is_object(root):
         raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
     here = local_folder(root)
-    here.mkdir(parents=True, exist_ok=True)
-    check_machine(here)
+    check_machine(make_folder(here))
     folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -180,7 +185,7 @@ def run_locally(
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)
-        addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
+        addresses = {"storage_root": root, "mlflow_uri": sqlite_uri(here / "mlflow.db")}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
         runner = _open_runner(in_containers, here, folder / "kfp", stack)
         local.init(runner, pipeline_root=str(folder / "kfp"))
@@ -188,6 +193,33 @@ def run_locally(
         _run_pipeline(pipeline, arguments, folder, console)
     records, places = read_outcome(folder / "kfp")
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
+
+
+def check_root(root: str) -> None:
+    """Raises StepError for a storage root that a step would stumble over."""
+    try:
+        require_usable_root(root)
+    except AddressError as error:
+        raise StepError(str(error)) from None
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made where it is not there.
+
+    Raises:
+        StepError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (FileExistsError, NotADirectoryError):
+        raise StepError(f"{folder} cannot be a folder, a file is in the way; give another: --root") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        reason = error.strerror or error
+        raise StepError(f"nothing can be written to {folder} ({reason}); give another: --root") from None
 
 
 def _open_runner(

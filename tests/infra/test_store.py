@@ -42,7 +42,7 @@ def test_parts_are_told_apart():
 
 
 def test_an_identity_is_a_file_name():
-    assert len(identity({"a": "b/c"})) == 12
+    assert len(identity({"a": "b/c"})) == 32
     assert identity({"a": "b/c"}).isalnum()
 
 

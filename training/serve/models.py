@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from infra.addresses import without_secrets
 from infra.store import fingerprint, identity
 from training.export import IMAGE, SETTINGS, TEXT
 from training.job import STUDENT
@@ -132,7 +133,7 @@ def open_registered(address: str, mlflow_uri: str) -> Model:
     client = open_registry(mlflow_uri)
     version = by_alias(client, name, alias) if alias else by_number(client, name, int(number))
     if version is None:
-        raise NoModel(f"{name} has no {alias} in the registry {_plain(mlflow_uri)}")
+        raise NoModel(f"{name} has no {alias} in the registry {without_secrets(mlflow_uri)}")
     with tempfile.TemporaryDirectory() as place:
         fetched = mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}", dst_path=place)
         weights = next(Path(fetched).rglob(WEIGHTS), None)
@@ -141,8 +142,3 @@ def open_registered(address: str, mlflow_uri: str) -> Model:
                 f"version {version.version} of {name} has no {WEIGHTS}: dcclip has not registered it"
             )
         return open_student(weights.parent, f"{address} (version {version.version})")
-
-
-def _plain(uri: str) -> str:
-    """An address without the password that it may hold."""
-    return re.sub(r"//[^/@\s]+@", "//", uri)
