@@ -77,6 +77,8 @@ def serve_folder(folder: Path, port: int) -> Iterator[int]:
     handler = functools.partial(_QuietHandler, directory=str(folder))
     try:
         server = _ImageServer(("127.0.0.1", port), handler)
+    except OverflowError:
+        raise StepError(f"there is no port {port}, they end at 65535: --set corpus.port=8765") from None
     except OSError:
         raise StepError(
             f"port {port} on 127.0.0.1 is in use, and the demo's pictures are served there; "

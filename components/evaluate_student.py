@@ -37,7 +37,7 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     """
     from training.evidence import gather_evidence, write_evidence
     from training.examine import examine_models, examine_published
-    from training.exams.results import summary
+    from training.exams.results import own_notes, summary
     from training.gate import HITS
     from training.teacher_size import count_parameters
 
@@ -48,6 +48,8 @@ def examine(config: EvaluateStudent, place: Path, engines: dict, **steps: Path) 
     for model in ("teacher", "student"):
         top1 = {lang: f"{100 * results['models'][model][lang]['top1']:.1f}%" for lang in ("en", "zh")}
         say("evaluate_student", f"{model} top-1 of {results['num_classes']} unseen concepts: {top1}")
+    for note in own_notes(results):
+        say("evaluate_student", note)
     published = examine_published(config.exams, steps["teacher"], steps["student"], "evaluate_student")
     if published:
         write_json(place / "exams.json", published)

@@ -1,5 +1,6 @@
 """Step 3, prepare_teacher: a teacher's directory, fetched from a hub or tuned on the kept pairs."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from components.step import StepError
 from infra.console import say
 from infra.links import link_folder
 from training.settings import PRECISIONS, LitTuning, TeacherMember
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,16 @@ class PrepareTeacher:
 
 
 def require_pinned(config: PrepareTeacher) -> None:
-    """Raises StepError for a hub id without a revision, before any other step has run for nothing."""
+    """Raises StepError for a hub id that no commit pins, before any other step has run for nothing."""
     named = [("prepare_teacher", config)]
     named += [(f"prepare_teacher.members.{at}", member) for at, member in enumerate(config.members)]
     for dotted, each in named:
         kind, _, name = each.source.partition(":")
-        if kind == "hf" and not each.revision and not Path(name).is_dir():
+        # A branch or a tag may be another model tomorrow.
+        if kind == "hf" and not COMMIT.fullmatch(each.revision) and not Path(name).is_dir():
             raise StepError(
                 f"the teacher {name} comes from a hub and is not pinned: give the commit of its repository, "
-                f"{dotted}.revision=COMMIT"
+                f"40 hex digits, {dotted}.revision=COMMIT"
             )
 
 

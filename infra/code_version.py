@@ -69,8 +69,8 @@ def files_used(module: str) -> list[Path]:
 
 
 def code_version(module: str) -> str:
-    """Twelve hex digits that change when a line that `module` can reach changes."""
+    """32 hex digits (128 bits) that change when a line that `module` can reach changes."""
     digest = hashlib.sha256()
     for file in files_used(module):
         digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:32]

@@ -10,6 +10,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from infra.file_names import shown_name
+
 MARKED = re.compile(r"\[([a-z_]+)\] (.*)")
 # Colours, which engines put around what their workers print.
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -17,7 +19,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 def say(step: str, text: str) -> None:
     """Print one line a person should see."""
-    print(f"[{step}] {text}", flush=True)
+    print(f"[{step}] {shown_name(text)}", flush=True)
 
 
 class _Lines:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.console import track
-from infra.store import identity
+from infra.store import identity, json_bytes
 
 SCHEME = "s3://"
 PART_BYTES = 8 * 2**20
@@ -171,7 +171,7 @@ def write_new_json(url: str, value: Any, endpoint: str) -> bool:
     from botocore.exceptions import ClientError
 
     bucket, key = _split(url)
-    content = json.dumps(value, ensure_ascii=False, indent=1).encode()
+    content = json_bytes(value, indent=1)
     with explained(url, endpoint):
         try:
             _client(endpoint).put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")

@@ -28,9 +28,10 @@ def plain(value: Any) -> Any:
 
 
 def identity(*parts: Any) -> str:
-    """Twelve hex digits that name these JSON-like values."""
+    """32 hex digits (128 bits) that name these JSON-like values."""
     text = json.dumps([plain(part) for part in parts], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    # Names of files may hold what is no character.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def fingerprint(path: Path) -> str:
@@ -38,17 +39,22 @@ def fingerprint(path: Path) -> str:
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
-        digest.update(str(file.relative_to(path)).encode())
+        digest.update(os.fsencode(file.relative_to(path)) + b"\0")
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:32]
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader never sees half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1))
+    partial.write_bytes(json_bytes(value, indent=1))
     partial.replace(path)
+
+
+def json_bytes(value: Any, **options: Any) -> bytes:
+    """A value as UTF-8 JSON, whatever is in its texts: half a character becomes JSON's own escape for it."""
+    return json.dumps(value, ensure_ascii=False, **options).encode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path) -> Any:

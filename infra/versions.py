@@ -11,7 +11,6 @@ Left out on purpose: removing versions and the places that no version names any 
 """
 
 import contextlib
-import json
 import os
 import uuid
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import Any
 
 from infra import object_store
 from infra.object_store import is_object
-from infra.store import identity, read_json
+from infra.store import identity, json_bytes, read_json
 
 SUFFIX = ".json"
 
@@ -112,7 +111,7 @@ def _write_new(file: str, value: Any, endpoint: str) -> bool:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_text(json.dumps(value, ensure_ascii=False, indent=1))
+    partial.write_bytes(json_bytes(value, indent=1))
     try:
         # A link is made or refused at once; moving the file would put it over another's.
         os.link(partial, path)

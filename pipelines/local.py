@@ -5,12 +5,14 @@ The steps' marked lines go to the terminal, everything to `<root>/runs/<time>/ru
 
 import contextlib
 import copy
+import errno
 import itertools
 import json
 import logging
 import os
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any, TextIO
 from kfp import local
 
 from components.step import StepError
+from infra.addresses import AddressError, require_usable_root, sqlite_uri
 from infra.console import ANSI, MARKED
 from infra.object_store import is_object
 from infra.places import read_record
@@ -122,18 +125,18 @@ def run_locally(
         StoreError: object storage is.
     """
     choose_recipe(recipe_name, overrides)
+    check_root(root)
     if in_containers and is_object(root):
         raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
     here = local_folder(root)
-    here.mkdir(parents=True, exist_ok=True)
-    check_machine(here)
+    check_machine(make_folder(here))
     folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context((folder / "run.log").open("w"))
+        log = stack.enter_context((folder / "run.log").open("w", errors="backslashreplace"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
-        addresses = {"storage_root": root, "mlflow_uri": f"sqlite:///{here}/mlflow.db"}
+        addresses = {"storage_root": root, "mlflow_uri": sqlite_uri(here / "mlflow.db")}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
         runner = _open_runner(in_containers, here, folder / "kfp", stack)
         local.init(runner, pipeline_root=str(folder / "kfp"))
@@ -141,6 +144,33 @@ def run_locally(
         _run_pipeline(pipeline, arguments, folder, console)
     records, places = read_outcome(folder / "kfp", s3_endpoint)
     return LocalRun(records, places, time.monotonic() - start, folder / "run.log")
+
+
+def check_root(root: str) -> None:
+    """Raises StepError for a storage root that a step would stumble over."""
+    try:
+        require_usable_root(root)
+    except AddressError as error:
+        raise StepError(str(error)) from None
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made where it is not there.
+
+    Raises:
+        StepError: it cannot be made, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (FileExistsError, NotADirectoryError):
+        raise StepError(f"{folder} cannot be a folder, a file is in the way; give another: --root") from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        reason = error.strerror or error
+        raise StepError(f"nothing can be written to {folder} ({reason}); give another: --root") from None
 
 
 def _open_runner(

@@ -8,10 +8,10 @@ keeps his.
 import argparse
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.step import StepError
+from infra.addresses import sqlite_file
 from pipelines.resolve import engine_addresses, local_folder
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def registry_address(root: str, mlflow_uri: str) -> str:
         StepError: there is no such database.
     """
     uri = mlflow_uri or engine_addresses(str(local_folder(root)), "", "", "")["mlflow_uri"]
-    path = uri.removeprefix("sqlite:///")
-    if path != uri and not Path(path).exists():
+    path = sqlite_file(uri)
+    if path is not None and not path.exists():
         raise StepError(f"there is no registry at {path}; `make run` makes one, --mlflow-uri names another")
     return uri

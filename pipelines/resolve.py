@@ -4,15 +4,15 @@ import dataclasses
 import glob
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from components.prepare_teacher import require_pinned
 from components.step import StepError, build
 from infra import object_store
+from infra.addresses import AddressError, file_uri, require_no_secret, require_usable_root, sqlite_uri
 from infra.code_version import code_version
-from infra.object_store import StoreError, is_object
+from infra.object_store import SCHEME, StoreError, is_object
 from infra.store import fingerprint, identity, plain
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.students import STUDENTS
@@ -110,24 +110,25 @@ def engine_addresses(
     """Where the engines are; an empty MLflow address means a database below the storage root.
 
     Raises:
-        StepError: the root is in object storage, where no database can be, or an address holds a password.
+        StepError: the root cannot be used, or is in object storage, where no database can be, or an address
+            holds a secret.
     """
-    for name, address in (("mlflow_uri", mlflow_uri), ("s3_endpoint", s3_endpoint)):
-        if re.search(r"//[^/@]*:[^/@]+@", address):
-            raise StepError(
-                f"{name} holds a password, which every step's record would repeat: give it in the "
-                "environment, as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or as AWS's variables"
-            )
+    engines = {"spark_master": spark_master, "ray_address": ray_address}
+    try:
+        require_usable_root(root)
+        for name, address in (engines | {"mlflow_uri": mlflow_uri, "s3_endpoint": s3_endpoint}).items():
+            require_no_secret(name, address)
+    except AddressError as error:
+        raise StepError(str(error)) from None
     if is_object(root) and not mlflow_uri:
         raise StepError(
             f"the storage root {root} cannot hold the registry's database: give mlflow_uri=http://SERVER:PORT"
         )
-    uri = mlflow_uri or f"sqlite:///{root}/mlflow.db"
+    uri = mlflow_uri or sqlite_uri(f"{root}/mlflow.db")
     # A server keeps files where it likes; with a database alone they are below the root.
-    artifacts = f"{root}/mlflow" if is_object(root) else f"file://{root}/mlflow"
+    artifacts = f"{root}/mlflow" if is_object(root) else file_uri(f"{root}/mlflow")
     return {
-        "spark_master": spark_master,
-        "ray_address": ray_address,
+        **engines,
         "mlflow_uri": uri,
         "mlflow_artifacts": artifacts if uri.startswith("sqlite:") else "",
         "s3_endpoint": s3_endpoint,
@@ -175,7 +176,13 @@ def _locate(value: Any, root: str, endpoint: str) -> Any:
 
 
 def below(root: str, path: str) -> str:
-    """The address of what stands below the root, unless it is complete itself."""
+    """The address of what stands below the root, unless it is complete itself.
+
+    Raises:
+        StepError: it would lead out of the root by `..`, or is an address without a bucket.
+    """
+    if ".." in path.split("/") or path.startswith(f"{SCHEME}/"):
+        raise StepError(f"{path!r} leads out of the storage root; give a whole path, or one below the root")
     if is_object(path) or not is_object(root):
         return path if is_object(path) else str(Path(root) / path)
     return path if path.startswith("/") else f"{root}/{path}"

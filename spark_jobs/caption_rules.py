@@ -15,6 +15,7 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from infra.text_lines import read_lines
 from spark_jobs import caption_udfs
 from spark_jobs.limits import CaptionLimits
 
@@ -121,7 +122,7 @@ def pattern_of(name: str, lang: str) -> str:
 def _python_rules(lang: str, caption: Column, limits: CaptionLimits) -> list[tuple[str, Column]]:
     rules = []
     if limits.sensitive_words is not None:
-        words = Path(limits.sensitive_words.path).read_text().splitlines()
+        words = read_lines(Path(limits.sensitive_words.path))
         rules.append((f"{lang}_sensitive", caption_udfs.has_words(words)(caption)))
     if lang != "zh" and limits.max_foreign_score < 1:
         foreign = caption_udfs.foreign_score(lang)(caption) > limits.max_foreign_score

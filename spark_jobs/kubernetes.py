@@ -8,6 +8,8 @@ into the environment.
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra.text_lines import read_lines
+
 # Where executors find the driver is its pod's address: pods have no names in DNS.
 SETTINGS = {
     "DCCLIP_POD_IP": "spark.driver.host",
@@ -41,6 +43,6 @@ def read_settings(folder: Path) -> dict[str, str]:
 
     Not by SPARK_CONF_DIR: a folder on Java's class path costs it the archive of Spark's classes.
     """
-    lines = [line for file in sorted(folder.glob("*.conf")) for line in file.read_text().splitlines()]
+    lines = [line for file in sorted(folder.glob("*.conf")) for line in read_lines(file)]
     pairs = [line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#")]
     return {name: value.strip() for name, value in pairs}

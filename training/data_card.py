@@ -83,8 +83,8 @@ def write_card(folder: Path, card: dict) -> None:
         "## Thresholds",
         table(["step", "name", "value"], _threshold_rows(card["thresholds"])),
     ]
-    (folder / "data_card.md").write_text("\n\n".join(parts) + "\n")
-    (folder / FUNNEL).write_text("\n\n".join(["# Funnel", *funnel]) + "\n")
+    for name, blocks in {"data_card.md": parts, FUNNEL: ["# Funnel", *funnel]}.items():
+        (folder / name).write_text("\n\n".join(blocks) + "\n", errors="backslashreplace")
 
 
 def _source_row(source: dict) -> list:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store import identity
+from infra.text_lines import read_lines
 from training import shards, views
 from training.earlier import EarlierShard, stored_texts
 from training.teacher import Teacher, load_teacher
@@ -56,7 +57,7 @@ def text_items(
 
     A copy from object storage may lie elsewhere when the step resumes.
     """
-    lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    lines = [line.strip() for line in read_lines(Path(path))]
     texts = [line for line in lines if line]
     starts = range(0, len(texts), texts_per_item)
     return [

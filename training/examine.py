@@ -39,6 +39,7 @@ def examine_models(
         "num_classes": len(exam.names["en"]),
         "models": {**models, "chance": zero_shot.chance(exam)},
         "hits": gate.pack(hits),
+        **_caveats(exam, scores),
         "student": {
             "parameters": candidate.num_parameters,
             "megabytes": (student / STUDENT / "model.safetensors").stat().st_size / 2**20,
@@ -51,6 +52,23 @@ def examine_models(
     }
     examples = make_examples(exam, scores["student"], temperature, num_examples)
     return results, {"examples": examples, "confusions": confusions}
+
+
+def _caveats(exam: zero_shot.Exam, scores: dict[str, dict[str, np.ndarray]]) -> dict:
+    """What is to be known beside the figures, as far as there is any: see `training.zero_shot.Exam`.
+
+    `ties_wrong` is top-1 of the teacher and the student when no class that shares its name counts as found.
+    """
+    found: dict = {"num_unreadable": exam.num_unreadable, "left_out": exam.left_out}
+    if exam.duplicate_names:
+        found["duplicate_names"] = exam.duplicate_names
+        found["ties_wrong"] = {
+            model: zero_shot.ties_wrong(
+                {lang: top_k_hits(rows, exam.labels, 1) for lang, rows in by_language.items()}, exam
+            )
+            for model, by_language in scores.items()
+        }
+    return {name: value for name, value in found.items() if value}
 
 
 def examine_published(sources: tuple[ExamSource, ...], teacher: Path, student: Path, step: str) -> list[dict]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.console import say
+from infra.text_lines import read_lines
 from training.settings import Phase, StudentShape
 
 CURVE = "curve.jsonl"
@@ -50,6 +51,6 @@ def announce(job: TrainingJob) -> None:
 
 def read_curve(place: Path) -> list[dict]:
     """Points of the loss curve in order; a step that was repeated after a restart counts once."""
-    points = [json.loads(line) for line in (place / CURVE).read_text().splitlines()]
+    points = [json.loads(line) for line in read_lines(place / CURVE)]
     latest = {(point["phase"], point["step"]): point for point in points}
     return list(latest.values())

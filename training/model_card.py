@@ -46,6 +46,9 @@ LIMITS = """## Limits
 
 - It knows what its training pairs and texts show. On other kinds of pictures, measure before you rely on it.
 - Probabilities are over the labels given: it has no "none of these".
+- Chinese is learned in the characters of the captions{simplified}. A text in traditional characters is
+  another text to it: convert it first, for example with OpenCC (t2s), as `dcclip try` and `dcclip serve` do.
+  Full-width letters and other compatible forms need nothing: the tokenizer normalises them (NFKC).
 - Texts are cut after {max_tokens} tokens, pictures are squeezed into a square.
 - Not tried: faces, text in pictures, counting, medical or legal use, fairness between groups of people. The
   pairs come from the web and carry its biases.
@@ -70,9 +73,16 @@ def write_model_card(
         HEAD.format(parameters=exam["student"]["parameters"] / 1e6),
         *_data(data, attributions),
         *_figures(exam, int8),
-        LIMITS.format(max_tokens=max_tokens),
+        LIMITS.format(max_tokens=max_tokens, simplified=_simplified(data)),
     ]
-    (folder / "README.md").write_text("\n\n".join(part.strip() for part in parts) + "\n")
+    text = "\n\n".join(part.strip() for part in parts) + "\n"
+    (folder / "README.md").write_text(text, errors="backslashreplace")
+
+
+def _simplified(data: dict) -> str:
+    """What was done to them before training."""
+    done = data.get("thresholds", {}).get("filter_pairs", {}).get("simplify")
+    return ", which were simplified before training" if done else ""
 
 
 def _data(data: dict, attributions: tuple[str, ...]) -> list[str]:

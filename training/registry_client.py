@@ -1,10 +1,11 @@
 """The way to the registry: an address, how long to wait for it, and what its errors mean."""
 
 import os
-import re
 
 import mlflow
 from mlflow import MlflowClient
+
+from infra.addresses import without_secrets
 
 # A request is given up after about a minute, where MLflow itself would try for a quarter of an hour.
 PATIENCE = {
@@ -28,4 +29,4 @@ def open_registry(uri: str) -> MlflowClient:
 def trouble(uri: str, error: Exception) -> str:
     """One line on what is wrong with the registry, without the password that an address may hold."""
     reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-    return re.sub(r"//[^/@\s]+@", "//", f"the registry {uri} does not do what is asked: {reason}")
+    return without_secrets(f"the registry {uri} does not do what is asked: {reason}")

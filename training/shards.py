@@ -17,6 +17,8 @@ import numpy as np
 from ml_dtypes import bfloat16
 from PIL import Image
 
+from infra import decode as decoding
+from infra import store
 from infra.lean_import import without
 
 # Spark's jobs read shards and need no torch, which webdataset imports for its loaders.
@@ -25,6 +27,8 @@ with without("torch"):
     from webdataset.tariterators import base_plus_ext, group_by_keys
 
 from infra import decode as decoding
+
+from infra import store
 
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
@@ -109,7 +113,7 @@ def record_of(sample: dict) -> dict:
 
 def json_bytes(record: dict) -> bytes:
     """A record as the shard keeps it."""
-    return json.dumps(record, ensure_ascii=False).encode()
+    return store.json_bytes(record)
 
 
 def to_bf16(vectors: np.ndarray) -> bytes:

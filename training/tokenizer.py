@@ -3,8 +3,12 @@
 The vocabulary holds every frequent character, English word pieces, and whole frequent words of both
 languages, so that a common word is one token in either. A word is the same token wherever it stands, in the
 middle of Chinese too, where no space tells. A Han character that the vocabulary lacks stands alone, so that
-the words around it keep their meaning. Texts are expected in order of frequency or at random. Of more than
-`MAX_TEXTS` texts an even sample is learned from, so that memory is bounded however many there are.
+the words around it keep their meaning. Texts are normalised within the tokenizer, so that every runtime has
+it: compatible forms are one (NFKC: full-width letters, ligatures, decomposed accents), variation selectors
+go, letters are lower case. Traditional and simplified characters stay different (training/simplified.py).
+
+Texts are expected in order of frequency or at random. Of more than `MAX_TEXTS` texts an even sample is
+learned from, so that memory is bounded however many there are.
 """
 
 import random
@@ -33,6 +37,8 @@ LATIN_WORD = re.compile(r"[^\W\d_\u3400-\u9fff]{2,}")
 PIECES_SHARE = 0.1
 # Chinese is written without spaces: a run of Han is one word to WordPiece, however long.
 MAX_RUN_CHARS = 1_000
+# They choose between drawings of a character, as of an emoji in colour or of a Han in its Japanese form.
+VARIATION_SELECTORS = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 MAX_ALPHABET = 1_000
 # About 1 GB of Wukong's and CC12M's captions while they are counted.
 MAX_TEXTS = 2_000_000
@@ -53,8 +59,9 @@ def sample_texts(texts: Iterable[str], max_texts: int = MAX_TEXTS, seed: int = 0
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, max_tokens: int) -> PreTrainedTokenizerFast:
     """A lower-casing tokenizer of at most `vocab_size` tokens; texts are cut at `max_tokens`."""
-    lower = [text.lower() for text in sample_texts(texts)[0]]
-    tokens = islice(dict.fromkeys(_tokens(lower, vocab_size)), vocab_size)
+    normalizer = make_normalizer()
+    plain = [normalizer.normalize_str(text) for text in sample_texts(texts)[0]]
+    tokens = islice(dict.fromkeys(_tokens(plain, vocab_size)), vocab_size)
     vocabulary = {token: number for number, token in enumerate(tokens)}
     return PreTrainedTokenizerFast(
         tokenizer_object=_word_piece(vocabulary),
@@ -87,6 +94,17 @@ def unknown_share(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> float
     return sum(token == tokenizer.unk_token_id for token in found) / max(1, len(found))
 
 
+def make_normalizer() -> normalizers.Normalizer:
+    """What is done to a text before it is cut into tokens: see the module's docstring."""
+    return normalizers.Sequence(
+        [
+            normalizers.NFKC(),
+            normalizers.Replace(Regex(VARIATION_SELECTORS), ""),
+            normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=False, strip_accents=False),
+        ]
+    )
+
+
 def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
     """BERT's rules around a vocabulary, but for runs of Han: see the module's docstring."""
     tokenizer = Tokenizer(
@@ -97,9 +115,7 @@ def _word_piece(vocabulary: dict[str, int]) -> Tokenizer:
             continuing_subword_prefix="",
         )
     )
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        lowercase=True, handle_chinese_chars=False, strip_accents=False
-    )
+    tokenizer.normalizer = make_normalizer()
     known = "".join(token for token in vocabulary if re.fullmatch(r"[\u3400-\u9fff]", token))
     unknown = rf"[\u3400-\u9fff&&[^{known}]]" if known else r"[\u3400-\u9fff]"
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -6,7 +6,8 @@ language, `classnames_zh.txt` and so on. Anything that embeds images and texts c
 student through `StudentEncoder`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ import torch
 from PIL.Image import Image
 
 from training import shards
+from training.exams.duplicates import distinct, duplicate_names
+from training.exams.folders import open_set, read_names, read_templates
+from training.exams.layout import NAMES, SUFFIXES, TEMPLATES, ExamError
 from training.exams.metrics import top_k_accuracy
 from training.prefetch import Prefetched
 from training.student import Student, image_vectors, text_vectors
 
-SUFFIXES = {"en": "", "zh": "_zh"}
 BATCH = 64
 
 
@@ -26,38 +29,59 @@ BATCH = 64
 class Exam:
     """Images with their class numbers, and per language the class names and prompt templates.
 
-    A template has `{c}` where the class name goes.
+    A template has `{c}` where the class name goes. `num_unreadable` counts samples without an image that can
+    be decoded, `left_out` files that are no samples, by reason.
     """
 
     images: list[Image]
     labels: np.ndarray
     names: dict[str, list[str]]
     templates: dict[str, list[str]]
+    num_unreadable: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def duplicate_names(self) -> dict[str, dict[str, list[int]]]:
+        """By language the names that more than one class has, with the class numbers, where there are any."""
+        found = {lang: duplicate_names(names) for lang, names in self.names.items()}
+        return {lang: names for lang, names in found.items() if names}
 
 
 def read_exam(folder: Path) -> Exam:
-    """Read an exam from its folder.
+    """Read an exam from its folder, by the same rules as published ones (training/exams/folders.py).
 
     Raises:
         FileNotFoundError: a file of the layout is missing.
+        ExamError: a file does not fit: an empty line among the names, a label that names no class.
     """
-    images, labels = [], []
-    tars = sorted((folder / "test").glob("*.tar"))
-    if not tars:
-        raise FileNotFoundError(f"{folder / 'test'} holds no tar of images")
-    for path in tars:
-        for sample in shards.read_shard(path):
-            images.append(shards.image_of(sample))
-            labels.append(int(sample["cls"]))
     names, templates = {}, {}
     for lang, suffix in SUFFIXES.items():
-        names[lang] = _lines(folder / f"classnames{suffix}.txt")
-        templates[lang] = _lines(folder / f"zeroshot_classification_templates{suffix}.txt")
-    return Exam(images, np.array(labels), names, templates)
+        names[lang] = _required(read_names, folder / f"{NAMES}{suffix}.txt")
+        templates[lang] = _required(read_templates, folder / f"{TEMPLATES}{suffix}.txt")
+    counts = {lang: len(found) for lang, found in names.items()}
+    if len(set(counts.values())) > 1:
+        raise ExamError(f"{folder}: the lists of class names differ in length: {counts}")
+    pictures = open_set(folder)
+    images, labels, num_unreadable = [], [], 0
+    for content, label in pictures.samples():
+        if not isinstance(label, int) or label >= counts["en"]:
+            raise ExamError(f"{folder}: a sample has the label {label}, there are {counts['en']} classes")
+        image = None if content is None else shards.decode_or_none(content)
+        if image is None:
+            num_unreadable += 1
+        else:
+            images.append(image)
+            labels.append(label)
+    if not images:
+        raise ExamError(f"{folder} has no image that can be read")
+    return Exam(images, np.array(labels), names, templates, num_unreadable, pictures.left_out)
 
 
-def _lines(path: Path) -> list[str]:
-    return [line for line in path.read_text().splitlines() if line]
+def _required(read: Callable[[Path], tuple[str, ...] | None], path: Path) -> list[str]:
+    found = read(path)
+    if found is None:
+        raise FileNotFoundError(f"{path} is missing")
+    return list(found)
 
 
 class StudentEncoder:
@@ -118,11 +142,38 @@ def similarities(encoder, exam: Exam) -> dict[str, np.ndarray]:
 
 
 def class_scores(encoder, images: np.ndarray, exam: Exam) -> dict[str, np.ndarray]:
-    """Per language, the cosine of each of the vectors `images` with every class, (images, classes)."""
-    return {
-        lang: images @ class_vectors(encoder, names, exam.templates[lang]).T
-        for lang, names in exam.names.items()
-    }
+    """Per language, the cosine of each of the vectors `images` with every class, (images, classes).
+
+    Of classes that share a name the first comes out a hair above the others, as the argmax of published
+    evaluations has it; any other tie counts against the right answer.
+    """
+    found = {}
+    for lang, names in exam.names.items():
+        different, at = distinct(names)
+        scores = images @ class_vectors(encoder, different, exam.templates[lang]).T
+        found[lang] = first_above(scores[:, at], duplicate_names(names))
+    return found
+
+
+def first_above(scores: np.ndarray, shared: dict[str, list[int]]) -> np.ndarray:
+    """The scores; of classes that share a name, each that equals the first is a hair below the one before."""
+    scores = scores.copy()
+    for first, *others in shared.values():
+        lowest = scores[:, first].copy()
+        for number in others:
+            equal = scores[:, number] == scores[:, first]
+            lowest[equal] = np.nextafter(lowest[equal], scores.dtype.type(-np.inf))
+            scores[equal, number] = lowest[equal]
+    return scores
+
+
+def ties_wrong(hits: dict[str, np.ndarray], exam: Exam) -> dict[str, float]:
+    """By language with duplicate names top-1 when no class that shares its name counts as found."""
+    found = {}
+    for lang, names in exam.duplicate_names.items():
+        shared = [number for numbers in names.values() for number in numbers]
+        found[lang] = float((hits[lang] & ~np.isin(exam.labels, shared)).mean())
+    return found
 
 
 def accuracies(scores: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, dict[str, float]]:

@@ -106,7 +106,7 @@ def context_files(image: Image, jars: Path | None) -> dict[str, Path]:
 
 
 def content_tag(image: Image, base: str, jars: Path | None = None) -> str:
-    """Twelve hex digits that change with whatever goes into the image.
+    """32 hex digits (128 bits) that change with whatever goes into the image.
 
     Raises:
         BuildError: the base is named without a digest, so that its content is not known.
@@ -116,7 +116,7 @@ def content_tag(image: Image, base: str, jars: Path | None = None) -> str:
     digest = hashlib.sha256(f"{base} {image.java}\n".encode())
     for name, path in sorted(context_files(image, jars).items()):
         digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:32]
 
 
 def image_name(image: Image, settings: Settings) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from infra.code_version import ROOT
 from infra.images.build import IMAGES
 from infra.licences import TABLE, normal, table
+from infra.text_lines import read_lines
 
 CONSTRAINTS = ROOT / "constraints.txt"
 # `===` compares texts: a CPU build at hand is not what CUDA's image wants.
@@ -43,7 +44,7 @@ def requirements() -> list[str]:
 
 def torch_version() -> str:
     """The version that constraints.txt has."""
-    lines = CONSTRAINTS.read_text().splitlines()
+    lines = read_lines(CONSTRAINTS)
     return next(line.removeprefix("torch==") for line in lines if line.startswith("torch=="))
 
 

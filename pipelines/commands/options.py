@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from infra.addresses import SCHEME, AddressError, require_usable_root
+
 
 class MixedParser(argparse.ArgumentParser):
     """A command's parser that takes words before, between and after options, as the `kfp` command does."""
@@ -22,7 +24,12 @@ class MixedParser(argparse.ArgumentParser):
 
 def storage_root(text: str) -> str:
     """A folder's absolute path, or an address in object storage."""
-    return text.rstrip("/") if text.startswith("s3://") else str(Path(text).resolve())
+    root = text if SCHEME.match(text) else str(Path(text).resolve())
+    try:
+        require_usable_root(root)
+    except AddressError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return root.rstrip("/") or root
 
 
 def override(text: str) -> tuple[str, str]:

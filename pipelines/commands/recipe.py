@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 
 from pipelines.commands.options import recipe_options
 
@@ -15,7 +14,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def show_recipe(options: argparse.Namespace) -> None:
     """Print a recipe's values."""
+    from infra.store import json_bytes
     from pipelines.resolve import choose_recipe
 
     recipe = choose_recipe(options.recipe, dict(options.set))
-    print(json.dumps(dataclasses.asdict(recipe), ensure_ascii=False, indent=2))
+    print(json_bytes(dataclasses.asdict(recipe), indent=2).decode())

@@ -25,14 +25,17 @@ def add(commands: argparse._SubParsersAction) -> None:
 def show_students(options: argparse.Namespace) -> None:
     """Print what the named students cost."""
     from components.step import StepError
+    from infra.text_lines import read_lines
     from pipelines.students import STUDENTS
     from training.student_cost import cost_table
 
     try:
         captions, texts = (
-            [line for path in paths for line in path.read_text().splitlines()]
+            [line for path in paths for line in read_lines(path)]
             for paths in (options.captions, options.texts)
         )
     except OSError as error:
         raise StepError(f"cannot read {error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise StepError(str(error)) from None
     print(cost_table(STUDENTS, options.width, captions + texts, captions))

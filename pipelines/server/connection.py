@@ -167,5 +167,5 @@ def _message(error: ApiException) -> str:
     words = (
         [answer.get(key) for key in ("error_message", "message", "error")] if isinstance(answer, dict) else []
     )
-    text = next((word for word in words if isinstance(word, str) and word.strip()), str(error.reason))
-    return text.strip().splitlines()[0][:300]
+    message = next((word for word in words if isinstance(word, str) and word.strip()), str(error.reason))
+    return message.strip().splitlines()[0][:300]

@@ -16,6 +16,7 @@ from typing import Any
 from components.prepare_teacher import require_pinned
 from components.step import StepError
 from infra import object_store
+from infra.addresses import without_secrets
 from infra.object_store import StoreError, is_object
 from pipelines.demo import CORPUS
 from pipelines.recipes import Recipe
@@ -97,7 +98,8 @@ def check_parameters(package: Package, values: dict[str, Any]) -> list[str]:
     if "prepare_teacher" in steps:
         require_pinned(recipe.prepare_teacher)
     if "mlflow_uri" in values:
-        engine_addresses(values["storage_root"], "", "", values["mlflow_uri"])
+        names = ("storage_root", "spark_master", "ray_address", "mlflow_uri", "s3_endpoint")
+        engine_addresses(*(values.get(name) or "" for name in names))
     notes.append(_check_inputs(recipe, steps, values))
     return list(filter(None, notes))
 
@@ -106,7 +108,7 @@ def _check_address(name: str, value: str) -> str | None:
     """A warning about an address that a pod takes for itself."""
     pattern, wanted = ADDRESSES[name]
     if not re.fullmatch(pattern, value):
-        raise StepError(f"{name}={value!r} is no address; give {wanted}")
+        raise StepError(f"{name}={without_secrets(value)!r} is no address; give {wanted}")
     if HERE_ONLY.search(value):
         return f"{name}={value} is this machine to us, but each pod itself on a cluster"
     return None

@@ -120,4 +120,4 @@ def test_a_file_that_nothing_names_changes_nothing(tiny):
 
 def test_modules_may_import_each_other(tiny):
     (tiny / "jobs" / "words.py").write_text("import jobs.rules\n")
-    assert len(versions()["steps.filter"]) == 12
+    assert len(versions()["steps.filter"]) == 32

@@ -36,7 +36,7 @@ def test_a_base_without_a_digest_is_refused(image):
 
 def test_a_tag_stays_while_nothing_changes(image):
     assert content_tag(image, BASE) == content_tag(image, BASE)
-    assert len(content_tag(image, BASE)) == 12
+    assert len(content_tag(image, BASE)) == 32
 
 
 def test_a_tag_changes_with_the_base_the_lock_java_and_jars(image, tmp_path):

@@ -1,6 +1,7 @@
 """Identities, fingerprints and records: what changes a place's name, and what does not."""
 
 import json
+import os
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_parts_are_told_apart():
 
 
 def test_an_identity_is_a_file_name():
-    assert len(identity({"a": "b/c"})) == 12
+    assert len(identity({"a": "b/c"})) == 32
     assert identity({"a": "b/c"}).isalnum()
 
 
@@ -80,6 +81,28 @@ def folder_of(place, files: dict[str, str]):
 def test_fingerprint_of_a_folder_is_of_names_and_contents(tmp_path, files, same):
     before = folder_of(tmp_path / "before", {"a.txt": "1", "below/b.txt": "2"})
     assert (fingerprint(folder_of(tmp_path / "after", files)) == fingerprint(before)) is same
+
+
+def gbk(text: str) -> str:
+    """A name as Python has it of a file system whose names are GBK."""
+    return os.fsdecode(text.encode("gbk"))
+
+
+def test_names_that_are_not_utf8_are_hashed_as_bytes(tmp_path):
+    before = fingerprint(folder_of(tmp_path / "one", {gbk("柠檬.txt"): "1", f"{gbk('红')}/a.txt": "2"}))
+    assert (
+        fingerprint(folder_of(tmp_path / "same", {gbk("柠檬.txt"): "1", f"{gbk('红')}/a.txt": "2"})) == before
+    )
+    assert (
+        fingerprint(folder_of(tmp_path / "other", {gbk("柠.txt"): "1", f"{gbk('红')}/a.txt": "2"})) != before
+    )
+
+
+@pytest.mark.parametrize("text", [gbk("柠檬"), "\ud83d", "a\udfffb", "柠檬"])
+def test_no_text_breaks_identities_or_json(tmp_path, text):
+    assert identity({"name": text}) != identity({"name": text + "x"})
+    write_json(tmp_path / "facts.json", {text: [text]})
+    assert read_json(tmp_path / "facts.json") == {text: [text]}
 
 
 def test_write_json_leaves_only_the_file(tmp_path):

@@ -1,17 +1,23 @@
 """From a recipe and overrides to the steps' dicts: what may be replaced, and what changes when it is."""
 
+import argparse
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 
 from components.step import StepError
 from components.url_lists import Layout, UrlList
+from infra.addresses import sqlite_file, without_secrets
+from pipelines.commands.options import storage_root
 from pipelines.demo import EXAM
 from pipelines.recipes import RECIPES, Recipe
-from pipelines.resolve import STEPS, choose_recipe, engine_addresses, resolve
+from pipelines.resolve import STEPS, below, choose_recipe, engine_addresses, resolve
 
 ENGINES = engine_addresses("/data", "local[2]", "", "")
 
@@ -234,6 +240,110 @@ def test_a_missing_file_is_named(root, file, field):
     (root / "corpus" / file).rename(root / "gone")
     with pytest.raises(StepError, match=f"{root}/corpus/{file} is not there; the recipe's {field} names it"):
         configs_of(root)
+
+
+SECRETS = (
+    "http://secret@mlflow:5000",
+    "http://:secret@mlflow:5000",
+    "mysql://u:secret/w@db/mlflow",
+    "mysql://u:secret?w@db/mlflow",
+    "postgresql://u:secret#w@db/mlflow",
+    "http://u%3Asecret%40mlflow:5000",
+    "postgresql://db/mlflow?password=secret",
+    "postgresql://db/mlflow?user=u&PassWord=secret",
+    "postgresql://db/mlflow?sslpassword=secret",
+    "postgresql://db/mlflow?p%61ssword=secret",
+    "postgresql://db/mlflow%3Fpassword%3Dsecret",
+    "mssql+pyodbc:///?odbc_connect=DRIVER%3D%7BODBC%7D%3BUID%3Du%3BPWD%3Dsecret",
+    "mysql://db/mlflow?passwd=secret",
+    "http://mlflow:5000/?token=secret",
+    "http://mlflow:5000/?a=1&access_token=secret",
+    "http://mlflow:5000/#api_key=secret",
+    "http://mlflow:5000/;pwd=secret",
+    "https://store/?X-Amz-Signature=secret",
+    "sqlite:////data/m.db?password=secret",
+)
+
+
+@pytest.mark.parametrize("name", ["mlflow_uri", "s3_endpoint", "spark_master", "ray_address"])
+@pytest.mark.parametrize("uri", SECRETS)
+def test_no_address_may_hold_a_secret_in_any_form(uri, name):
+    addresses = {"root": "/data", "spark_master": "local[2]", "ray_address": "", "mlflow_uri": ""}
+    with pytest.raises(StepError, match=f"{name} holds a password") as caught:
+        engine_addresses(**addresses | {name: uri})
+    assert "secret" not in str(caught.value)
+    assert "secret" not in without_secrets(f"cannot reach {uri}, it said: no")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://mlflow:5000/prefix",
+        "postgresql://db:5432/mlflow?sslmode=require",
+        "sqlite:////data/me@home/mlflow.db",
+        "databricks://profile",
+        "mysql+pymysql://db/mlflow?charset=utf8mb4",
+    ],
+)
+def test_an_address_without_a_secret_is_taken(uri):
+    assert engine_addresses("/data", "local[2]", "", uri)["mlflow_uri"] == uri
+
+
+ODD_NAMES = ("a%41b", "%", "a b", "a#b", "柠檬", "a+b", "a&b=c", "a@b", "a;b", "a'b")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_registry_is_below_any_root(tmp_path, name):
+    """`%` failed at the last step, after seven minutes."""
+    import sqlalchemy
+
+    (tmp_path / name).mkdir()
+    engines = engine_addresses(str(tmp_path / name), "local[2]", "", "")
+    engine = sqlalchemy.create_engine(engines["mlflow_uri"])
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table a (b int)"))
+    engine.dispose()
+    assert sqlite_file(engines["mlflow_uri"]) == tmp_path / name / "mlflow.db"
+    assert (tmp_path / name / "mlflow.db").stat().st_size > 0
+    assert url2pathname(urlsplit(engines["mlflow_artifacts"]).path) == str(tmp_path / name / "mlflow")
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/data/a*b",
+        "/data/a?b",
+        "/data/[a]",
+        "/data/{a,b}",
+        "/data/a\\b",
+        "/data/a\nb",
+        "/data/a::b",
+        os.fsdecode(b"/data/\xc4\xfb"),
+        "gs://bucket/runs",
+        "hdfs://name/runs",
+        "file:///data",
+        "s3://",
+        "s3:///runs",
+        "s3:/bucket",
+        "s3://../runs",
+        "s3://bucket/../other",
+        "s3://bucket//runs",
+        "s3://bucket/a*b",
+        "s3://u:secret@bucket/runs",
+    ],
+)
+def test_a_root_that_cannot_work_is_refused_at_once(root):
+    with pytest.raises(StepError, match="the storage root"):
+        engine_addresses(root, "local[2]", "", "http://mlflow:5000")
+    with pytest.raises(argparse.ArgumentTypeError, match="the storage root"):
+        storage_root(root)
+
+
+@pytest.mark.parametrize("root", ["/data", "s3://bucket/runs"])
+@pytest.mark.parametrize("path", ["../lists/a.csv", "a/../../b.csv", "s3:///b.csv", "/data/../etc/b.csv"])
+def test_no_path_of_a_recipe_leads_out_of_the_root(root, path):
+    with pytest.raises(StepError, match="leads out of the storage root"):
+        below(root, path)
 
 
 @pytest.mark.parametrize("uri", ["http://me:secret@mlflow:5000", "postgresql://mlflow:secret@db/mlflow"])

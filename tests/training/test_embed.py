@@ -223,6 +223,12 @@ def test_an_empty_text_list_is_no_item(tmp_path):
     assert embed.text_items("en", str(tmp_path / "words.txt"), tmp_path) == []
 
 
+def test_a_text_ends_at_a_line_feed_alone(tmp_path):
+    (tmp_path / "words.txt").write_bytes("one\u2028two\r\nthree\x0cfour\n".encode("utf-8-sig"))
+    (item,) = embed.text_items("en", str(tmp_path / "words.txt"), tmp_path)
+    assert item["texts"] == ["one\u2028two", "three\x0cfour"]
+
+
 def test_lists_of_one_name_in_two_folders_do_not_hide_each_other(tmp_path):
     names = set()
     for folder in ("first", "second"):

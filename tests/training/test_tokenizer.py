@@ -1,10 +1,19 @@
 """The tokenizer: both languages there and back, and its limits."""
 
 import pytest
+from tokenizers import Tokenizer
 from toy_training import TEXTS
 from transformers import PreTrainedTokenizerFast
 
-from training.tokenizer import load_tokenizer, sample_texts, tokens_per_text, train_tokenizer, unknown_share
+from training.simplified import as_learned
+from training.tokenizer import (
+    load_tokenizer,
+    make_normalizer,
+    sample_texts,
+    tokens_per_text,
+    train_tokenizer,
+    unknown_share,
+)
 
 CHINESE = ["红色的柠檬", "红色", "柠檬", "一只猫在红色的房子里"]
 ENGLISH = ["a red lemon", "Café au lait", "a cat in the red house"]
@@ -24,6 +33,50 @@ def test_text_comes_back_lower_case(tokenizer, text):
 
 def test_case_does_not_matter(tokenizer):
     assert tokenizer("A RED Lemon")["input_ids"] == tokenizer("a red lemon")["input_ids"]
+
+
+FORMS = {
+    "ｌｅｍｏｎ": "lemon",
+    "ＲＥＤ　Ｌｅｍｏｎ": "red lemon",
+    "𝓵𝓮𝓶𝓸𝓷": "lemon",
+    "Cafe\u0301 au lait": "café au lait",
+    "红\u00a0色": "红 色",
+    "柠檬\U000e0100": "柠檬",
+    "lemon\ufe0f": "lemon",
+    # A compatibility ideograph.
+    "\u2f64": "用",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_compatible_forms_are_one_in_every_runtime(form, tmp_path):
+    """Full-width letters were [UNK], at a cosine of 0.04 to what they mean."""
+    tokenizer = train_tokenizer([*CHINESE, *ENGLISH, "用"], vocab_size=300, max_tokens=12)
+    tokenizer.save_pretrained(tmp_path)
+    plain = tokenizer(FORMS[form])["input_ids"]
+    assert tokenizer.unk_token_id not in plain
+    assert tokenizer(form)["input_ids"] == plain
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode(form).ids == plain
+    assert load_tokenizer(tmp_path)(form)["input_ids"] == plain
+
+
+def test_a_word_that_is_only_written_in_another_form_is_learned_plain():
+    tokenizer = train_tokenizer(["ｂａｎａｎａ １２３", *ENGLISH], vocab_size=300, max_tokens=12)
+    assert tokenizer.tokenize("BANANA") == ["banana"]
+    assert not any("\uff00" <= char <= "\uffee" for token in tokenizer.get_vocab() for char in token)
+
+
+def test_ordinary_texts_make_the_vocabulary_that_they_made_before():
+    texts = [*CHINESE, *ENGLISH, *TEXTS, "naïve – “quoted”"]
+    assert [make_normalizer().normalize_str(text) for text in texts] == [text.lower() for text in texts]
+
+
+def test_traditional_characters_are_asked_in_those_that_were_learned(tokenizer):
+    assert as_learned("檸檬", tokenizer) == "柠檬"
+    assert as_learned("一隻貓 lemon", tokenizer) == "一只猫 lemon"
+    assert [as_learned(text, tokenizer) for text in ("柠檬", "lemon", "龘")] == ["柠檬", "lemon", "龘"]
+    traditional = train_tokenizer(["檸檬", "一隻貓"], vocab_size=300, max_tokens=12)
+    assert as_learned("檸檬", traditional) == "檸檬"
 
 
 def test_accents_do_matter(tokenizer):

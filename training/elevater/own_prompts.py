@@ -10,6 +10,8 @@ import json
 import re
 from pathlib import Path
 
+from infra.text_lines import decode_lines, without_last_blanks
+
 MAX_FILE_BYTES = 8 << 20
 MAX_TEMPLATES = 1000
 MAX_CHARACTERS = 500
@@ -59,8 +61,9 @@ def _items(path: Path) -> object:
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{path} has more than {MAX_FILE_BYTES >> 20} MiB: no file of names or templates")
     try:
-        text = data.decode("utf-8-sig")
-        return json.loads(text) if path.suffix == ".json" else text.strip().splitlines()
+        if path.suffix == ".json":
+            return json.loads(data.decode("utf-8-sig"))
+        return without_last_blanks(decode_lines(data, path))
     except (ValueError, RecursionError) as error:
         expected = "JSON" if path.suffix == ".json" else "text"
         raise ValueError(f"{path} is not {expected} in UTF-8: {error}") from None

@@ -4,13 +4,11 @@ The same data set comes with its classes in several orders: of ELEVATER's sets a
 Caltech101 has 67 of its 102 classes at other numbers, CIFAR-100 nearly all. So labels are matched by name.
 """
 
-import unicodedata
-
 import numpy as np
 
-from training.exams.folders import NAMES, ExamError
-
-BY_NAME, BY_NUMBER = "by_name", "by_number"
+from training.exams.class_folders import BY_NAME, BY_NUMBER, BY_WORDNET, match_folders, numbers_of
+from training.exams.layout import NAMES, ExamError
+from training.exams.plain_names import plain_name
 
 
 def order_of(found: tuple[str, ...] | None, classes: tuple) -> tuple[np.ndarray, str]:
@@ -39,8 +37,10 @@ def order_of(found: tuple[str, ...] | None, classes: tuple) -> tuple[np.ndarray,
         raise ExamError("two of the set's class names are synonyms of one class of the exam")
     if not unknown:
         return np.array(order), BY_NAME
-    if all(name.isdecimal() and int(name) < len(classes) for name in found):
-        return np.array([int(name) for name in found]), BY_NUMBER
+    if numbers := numbers_of(found, len(classes)):
+        return np.array(numbers), BY_NUMBER
+    if (wordnet := match_folders(list(found), tuple(map(first_name, classes)))) is not None:
+        return np.array(wordnet), BY_WORDNET
     raise ExamError(
         f"{len(unknown)} of {len(found)} class names are not the exam's, the first is {unknown[0]!r}; write "
         f"the exam's names into the set's {NAMES}.txt, a line a label in the order of the labels"
@@ -55,9 +55,3 @@ def first_name(name: str | tuple[str, ...]) -> str:
 def spellings(name: str | tuple[str, ...]) -> list[str]:
     """A class's names, each alone and all in a row (clip_benchmark writes lists of synonyms so)."""
     return [name] if isinstance(name, str) else [*name, " ".join(name)]
-
-
-def plain_name(name: str) -> str:
-    """Letters and digits alone, without case and accents; the name itself where that leaves nothing."""
-    bare = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(char for char in bare if char.isalnum()) or name

@@ -12,6 +12,7 @@ import numpy as np
 from infra.console import track
 from training.exams import metrics
 from training.exams.class_order import first_name, order_of
+from training.exams.duplicates import distinct, duplicate_names
 from training.exams.embedding import embed_pictures
 from training.exams.folders import ExamError, PictureSet
 from training.teacher import Teacher
@@ -19,6 +20,7 @@ from training.zero_shot import class_vectors
 
 # Prompts whose vectors are in memory at once.
 MAX_PROMPTS = 8_192
+TIES_WRONG = "ties_wrong"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def examine_set(pictures: PictureSet, paper: Paper, encoders: dict[str, Teacher]
     """
     answers = answer(pictures, paper, encoders, step)
     mark = MARKS[paper.metric]
+    asked = {lang: [first_name(name) for name in classes] for lang, classes in paper.classes.items()}
+    shared = {lang: found for lang, names in asked.items() if (found := duplicate_names(names))}
     return {
         "set": paper.key,
         "metric": paper.metric,
@@ -82,6 +86,9 @@ def examine_set(pictures: PictureSet, paper: Paper, encoders: dict[str, Teacher]
             model: {lang: with_none(mark(scores, answers.labels)) for lang, scores in by_language.items()}
             for model, by_language in answers.scores.items()
         },
+        # What most sets have none of.
+        **({"duplicate_names": shared} if shared else {}),
+        **({"left_out": pictures.left_out} if pictures.left_out else {}),
     }
 
 
@@ -99,7 +106,7 @@ def answer(pictures: PictureSet, paper: Paper, encoders: dict[str, Teacher], ste
             num_unreadable += num_left_out
             for model, rows in vectors.items():
                 for lang, columns in classes[model].items():
-                    parts[model][lang].append(rows @ columns.T)
+                    parts[model][lang].append(scores_of(rows, columns))
             bar.update(len(found) + num_left_out)
     if not labels:
         raise ExamError(f"{pictures.folder} has no picture that can be read")
@@ -110,15 +117,22 @@ def answer(pictures: PictureSet, paper: Paper, encoders: dict[str, Teacher], ste
 
 
 def text_classifiers(encoder: Teacher, paper: Paper) -> dict[str, np.ndarray]:
-    """Per language the unit vectors of the classes, (classes, width)."""
+    """Per language the unit vectors of the classes, (classes, width); two classes of one name have one."""
     found = {}
     for lang, classes in paper.classes.items():
-        names, templates = [first_name(name) for name in classes], list(paper.templates[lang])
+        names, at = distinct([first_name(name) for name in classes])
+        templates = list(paper.templates[lang])
         size = max(1, MAX_PROMPTS // len(templates))
         starts = range(0, len(names), size)
         parts = [class_vectors(encoder, names[start : start + size], templates) for start in starts]
-        found[lang] = np.concatenate(parts)
+        found[lang] = np.concatenate(parts)[at]
     return found
+
+
+def scores_of(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Cosines (rows, classes); equal columns have equal ones to the last bit, however BLAS cuts blocks."""
+    different, at = np.unique(columns, axis=0, return_inverse=True)
+    return rows @ columns.T if len(different) == len(columns) else (rows @ different.T)[:, at.ravel()]
 
 
 def place_label(label: int | np.ndarray, order: np.ndarray, num_classes: int) -> int | np.ndarray:
@@ -161,16 +175,25 @@ def with_none(figures: dict[str, float]) -> dict[str, float | None]:
 def _guesses(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """top1, and top5 where there are more classes than that, whatever the set's own metric."""
     ks = (1, 5) if scores.shape[1] > 5 else (1,)
-    return {f"top{k}": metrics.top_k_accuracy(scores, labels, k) for k in ks}
+    return {f"top{k}": metrics.mean_of(metrics.argmax_hits(scores, labels, k)) for k in ks}
 
 
 def _accuracy(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     guesses = _guesses(scores, labels)
-    return {"figure": guesses["top1"], **guesses}
+    strict = _strict(guesses["top1"], scores, labels, metrics.top_k_accuracy, 1)
+    return {"figure": guesses["top1"], **strict, **guesses}
 
 
 def _mean_per_class(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    return {"figure": metrics.mean_per_class_accuracy(scores, labels), **_guesses(scores, labels)}
+    figure = metrics.mean_per_class(metrics.argmax_hits(scores, labels), labels)
+    strict = _strict(figure, scores, labels, metrics.mean_per_class_accuracy)
+    return {"figure": figure, **strict, **_guesses(scores, labels)}
+
+
+def _strict(figure: float, scores: np.ndarray, labels: np.ndarray, measure: Callable, *arguments) -> dict:
+    """`ties_wrong`, the figure when a tie counts against the right answer, where that is another figure."""
+    strict = measure(scores, labels, *arguments)
+    return {} if strict == figure or np.isnan(strict) else {TIES_WRONG: strict}
 
 
 def _eleven_points(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from training.exams.class_order import plain_name
+from training.exams.class_folders import is_junk
 from training.exams.folders import NAMES, SPLIT, ExamError, holds_set
+from training.exams.plain_names import plain_name
 from training.exams.settings import ExamSource, HubSet
 
 # A set by the names that ELEVATER's toolkit, clip_benchmark and torchvision give it, the best data first:
@@ -61,7 +62,7 @@ def list_sets(source: ExamSource) -> list[str]:
     if home and holds_set(home):
         return [source.name or home.name]
     folders = sorted(item.name for item in home.iterdir() if item.is_dir()) if home else []
-    return [*(item.name for item in source.hub), *(name for name in folders if not name.startswith("."))]
+    return [*(item.name for item in source.hub), *(name for name in folders if not is_junk(name))]
 
 
 def fetch(item: HubSet) -> Path:

@@ -3,7 +3,8 @@
 clip_benchmark (github.com/LAION-AI/CLIP_benchmark) keeps a set as `test/N.tar` with samples of a picture and
 `cls` (a number), `npy` (several labels) or `txt` (captions, one a line), `test/nshards.txt`, and beside them
 `classnames.txt`, `zeroshot_classification_templates.txt` and `dataset_type.txt`. A set in Chinese too has
-twins of the text files that end in `_zh.txt`. Pictures in folders are `test/CLASS/*.jpg` or `CLASS/*.jpg`.
+twins of the text files that end in `_zh.txt`. Pictures in folders are `test/CLASS/*.jpg` or `CLASS/*.jpg`
+(training/exams/class_folders.py).
 
 A picture is handed on as the bytes of its file, to be decoded by threads. Nothing here is unpickled or run.
 """
@@ -12,22 +13,18 @@ import io
 import math
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from infra import text_lines
 from training import shards
+from training.exams.class_folders import IMAGE_TYPES, find_class_folders, is_junk
+from training.exams.layout import NAMES, SPLIT, SUFFIXES, TEMPLATES, ExamError
 
-IMAGE_TYPES = (*shards.IMAGE_TYPES, "jpeg")
-SPLIT = "test"
-NAMES, TEMPLATES = "classnames", "zeroshot_classification_templates"
-SUFFIXES = {"en": "", "zh": "_zh"}
+__all__ = ["NAMES", "SPLIT", "SUFFIXES", "TEMPLATES", "ExamError"]
 MAX_TEXT_BYTES = 2**20
-
-
-class ExamError(ValueError):
-    """A data set cannot be sat as it is; the message says what is wrong with which file."""
 
 
 @dataclass(frozen=True)
@@ -36,28 +33,29 @@ class PictureSet:
 
     `samples` gives (bytes of an image file, or None where there are none; label). A label is a class number,
     or an array (classes,) where a picture has several. `class_names` are in the order of the numbers, None
-    where the set does not tell.
+    where the set does not tell. `named_by_folders` says that they are those of the class folders, so that
+    their order means nothing. `left_out` counts files and folders that are not read, by reason.
     """
 
     folder: Path
     class_names: tuple[str, ...] | None
     samples: Callable[[], Iterator[tuple[bytes | None, int | np.ndarray]]]
+    named_by_folders: bool = False
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def open_set(folder: Path) -> PictureSet:
     """The labelled pictures of a folder in either layout.
 
     Raises:
-        ExamError: it holds neither tars nor folders of pictures, or less than it says.
+        ExamError: it holds neither tars nor folders of pictures, or less than it says, or nothing says which
+            class a folder is.
     """
     names = read_names(folder / f"{NAMES}.txt")
     if tars := find_tars(folder):
         return PictureSet(folder, names, lambda: map(_labelled, read_tars(tars)))
-    classes = _class_folders(folder)
-    if names and len(names) != len(classes):
-        raise ExamError(f"{folder} has {len(classes)} class folders, its {NAMES}.txt {len(names)} lines")
-    names = names or tuple(item.name for item in classes)
-    return PictureSet(folder, names, lambda: _pictures_in(classes))
+    found = find_class_folders(folder, names)
+    return PictureSet(folder, names or found.names, found.images, names is None, dict(+found.left_out))
 
 
 def holds_set(folder: Path) -> bool:
@@ -91,9 +89,14 @@ def read_tars(tars: list[Path]) -> Iterator[dict]:
     """
     for path in tars:
         try:
-            yield from shards.read_shard(path)
+            yield from shards.read_shard(path, wanted=_is_wanted)
         except (tarfile.ReadError, EOFError) as error:
             raise ExamError(f"{path} is broken ({error}); fetch it again") from error
+
+
+def _is_wanted(name: str) -> bool:
+    """Whether a member of a tar is none that an operating system has put there."""
+    return not any(is_junk(part) for part in name.removeprefix("./").split("/"))
 
 
 def picture_in(sample: dict) -> bytes | None:
@@ -130,23 +133,6 @@ def read_npy(content: bytes) -> np.ndarray:
     return np.frombuffer(body, kind).reshape(-1)
 
 
-def _class_folders(folder: Path) -> list[Path]:
-    """The folders of pictures in order of their names, which is that of the labels."""
-    home = folder / SPLIT if (folder / SPLIT).is_dir() else folder
-    found = sorted(item for item in home.iterdir() if item.is_dir() and not item.name.startswith("."))
-    if not found:
-        raise ExamError(f"{home} holds neither tars nor a folder of pictures for each class")
-    return found
-
-
-def _pictures_in(classes: list[Path]) -> Iterator[tuple[bytes | None, int]]:
-    for label, folder in enumerate(classes):
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower().removeprefix(".") in IMAGE_TYPES:
-                fits = path.stat().st_size <= shards.MAX_MEMBER_BYTES
-                yield path.read_bytes() if fits else None, label
-
-
 def read_names(path: Path) -> tuple[str, ...] | None:
     """Class names, a line each, None where the file is not.
 
@@ -154,8 +140,9 @@ def read_names(path: Path) -> tuple[str, ...] | None:
         ExamError: a line is empty, so that the lines after it may not be at their numbers.
     """
     names = read_lines(path)
-    if names and "" in names:
-        raise ExamError(f"line {names.index('') + 1} of {path} is empty; each line is a class")
+    if names is not None and (not names or "" in names):
+        line = names.index("") + 1 if names else 1
+        raise ExamError(f"line {line} of {path} is empty; each line is a class")
     return names
 
 
@@ -178,7 +165,7 @@ def read_templates(path: Path) -> tuple[str, ...] | None:
 
 
 def read_lines(path: Path) -> tuple[str, ...] | None:
-    """A text file's lines without white space around them, None where the file is not.
+    """A text file's lines without white space around them, blank ones at the end left out; None without it.
 
     Raises:
         ExamError: it is no text of a reasonable size.
@@ -188,7 +175,7 @@ def read_lines(path: Path) -> tuple[str, ...] | None:
     if path.stat().st_size > MAX_TEXT_BYTES:
         raise ExamError(f"{path} is larger than a list of names or templates should be")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ExamError(f"{path} is not UTF-8 ({error})") from error
-    return tuple(line.strip() for line in text.strip().split("\n"))
+        lines = text_lines.read_lines(path)
+    except ValueError as error:
+        raise ExamError(str(error)) from error
+    return tuple(line.strip() for line in text_lines.without_last_blanks(lines))

@@ -5,7 +5,9 @@ ELEVATER's sets are marked by four different figures (arXiv 2204.08790): accurac
 computes them (Computer-Vision-in-the-Wild/Elevater_Toolkit_IC with the package vision-evaluation).
 
 A figure that has no value is NaN: nothing was scored, a class that must occur does not, or a score that
-decides is itself NaN. A tie counts against the right answer where one answer is asked for.
+decides is itself NaN. Where one answer is asked for there are two figures: of equal scores the lower class
+number wins, as in the published evaluations, which take the argmax; or a tie counts against the right answer,
+which shows what two classes of one name, or a model that gives everything one vector, are worth.
 """
 
 import numpy as np
@@ -24,12 +26,30 @@ def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     Raises:
         ValueError: scores and labels do not fit together.
     """
-    return _mean(top_k_hits(scores, labels, k))
+    return mean_of(top_k_hits(scores, labels, k))
 
 
 def top_k_hits(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """Whether each row's class is among the k best, (rows,) bool; otherwise as `top_k_accuracy`."""
     return _places(*_checked(scores, labels)) < k
+
+
+def argmax_hits(scores: np.ndarray, labels: np.ndarray, k: int = 1) -> np.ndarray:
+    """Whether each row's class is among the k best, (rows,) bool; of equal scores the lower number is better.
+
+    NaN is no hit. Otherwise as `top_k_accuracy`.
+    """
+    scores, labels = _checked(scores, labels)
+    own = scores[np.arange(len(labels)), labels][:, None]
+    equal_before = (scores == own) & (np.arange(scores.shape[1]) < labels[:, None])
+    return ((~(scores <= own) | equal_before).sum(axis=1) < k) & ~np.isnan(own[:, 0])
+
+
+def mean_per_class(hits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over the classes that occur of the share of their rows that are hits, both (rows,)."""
+    rows = np.bincount(labels)
+    right = np.bincount(labels, weights=hits)
+    return mean_of(right[rows > 0] / rows[rows > 0])
 
 
 def mean_per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -38,9 +58,7 @@ def mean_per_class_accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
     What scikit-learn calls balanced accuracy. Arguments and errors as `top_k_accuracy`.
     """
     scores, labels = _checked(scores, labels)
-    right = np.bincount(labels, weights=_places(scores, labels) < 1, minlength=scores.shape[1])
-    rows = np.bincount(labels, minlength=scores.shape[1])
-    return _mean(right[rows > 0] / rows[rows > 0])
+    return mean_per_class(_places(scores, labels) < 1, labels)
 
 
 def roc_auc(scores: np.ndarray, positives: np.ndarray) -> float:
@@ -110,7 +128,7 @@ def mean_eleven_point_precision(scores: np.ndarray, labels: np.ndarray, anchored
     if scores.ndim != 2 or scores.shape != labels.shape:
         raise ValueError(f"scores {scores.shape} and labels {labels.shape} should be (rows, classes) both")
     columns = range(scores.shape[1])
-    return _mean([eleven_point_precision(scores[:, at], labels[:, at] > 0, anchored) for at in columns])
+    return mean_of([eleven_point_precision(scores[:, at], labels[:, at] > 0, anchored) for at in columns])
 
 
 def probabilities(cosines: np.ndarray) -> np.ndarray:
@@ -130,7 +148,8 @@ def _places(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (~(scores < own)).sum(axis=1) - 1
 
 
-def _mean(values) -> float:
+def mean_of(values) -> float:
+    """The mean, NaN of nothing."""
     return float(np.mean(values)) if len(values) else float("nan")
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from infra.console import track
-from training.exams.class_order import plain_name
+from infra.text_lines import decode_lines
 from training.exams.embedding import embed_pictures, embed_texts
 from training.exams.folders import ExamError, find_tars, picture_in, read_tars
+from training.exams.plain_names import plain_name
 from training.exams.retrieval import recalls
 from training.exams.settings import LANGUAGES
 from training.teacher import Teacher
@@ -139,7 +140,9 @@ def read_pairs(folder: Path, text_language: str) -> Iterator[tuple[bytes | None,
     for sample in read_tars(tars):
         try:
             yield picture_in(sample), captions_in(sample, text_language)
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        except ExamError:
+            raise
+        except (ValueError, RecursionError) as error:
             raise ExamError(f"captions of {sample['__key__']} below {folder}: {error}") from error
 
 
@@ -151,13 +154,13 @@ def captions_in(sample: dict, text_language: str) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {lang: [] for lang in LANGUAGES}
     for lang in LANGUAGES:
-        found[lang] += sample.get(f"{lang}.txt", b"").decode().splitlines()
+        found[lang] += decode_lines(sample.get(f"{lang}.txt", b""), f"{lang}.txt")
     if "txt" in sample:
         if not text_language:
             raise ExamError(
                 f"nothing says which language the .txt of {sample['__key__']} is in: sit one language"
             )
-        found[text_language] += sample["txt"].decode().splitlines()
+        found[text_language] += decode_lines(sample["txt"], "txt")
     record = json.loads(sample["json"]) if "json" in sample else {}
     by_language = record.get("captions", record) if isinstance(record, dict) else {}
     for lang in LANGUAGES:

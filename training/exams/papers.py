@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from training.exams.class_folders import match_folders
 from training.exams.classify import Paper
 from training.exams.folders import (
     NAMES,
@@ -55,8 +56,9 @@ def elevater_paper(key: str, languages: tuple[str, ...], labels: Path | None) ->
 def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], labels: Path | None) -> Paper:
     """A set with its own class names, in those of the languages that it has them in.
 
-    Labels are class numbers; the names are in their order. Where it has no templates, the project's generic
-    ones are asked with.
+    Labels are class numbers; the names are in their order. Class folders without a list of names in the set
+    itself are matched with the names that are given (training/exams/class_folders.py). Where it has no
+    templates, the project's generic ones are asked with.
 
     Raises:
         ExamError: it has class names in no language.
@@ -65,7 +67,9 @@ def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], label
 
     places = [*label_places(labels, name), pictures.folder]
     classes = {lang: given(places, NAMES, lang, read_names) for lang in languages}
-    if "en" in languages:
+    known_as, matched = _known_as(pictures, [names for names in classes.values() if names])
+    # Folders that are numbers, or Chinese, are no English names.
+    if "en" in languages and not matched:
         classes["en"] = classes["en"] or pictures.class_names
     there = [lang for lang in languages if classes[lang]]
     if not there:
@@ -77,7 +81,17 @@ def own_paper(name: str, pictures: PictureSet, languages: tuple[str, ...], label
         metric="11point_mAP" if kind == "multilabel" else "accuracy",
         classes={lang: classes[lang] for lang in there},
         templates={lang: templates[lang] or marked(GENERIC_TEMPLATES[lang]) for lang in there},
+        known_as=known_as,
     )
+
+
+def _known_as(pictures: PictureSet, given_names: list[tuple[str, ...]]) -> tuple[tuple[str, ...], bool]:
+    """(the names to match class folders with, whether they match); none where labels are numbers already."""
+    if not pictures.named_by_folders or not given_names:
+        return (), False
+    folders = list(pictures.class_names or ())
+    found = [names for names in given_names if match_folders(folders, names) is not None]
+    return (found or given_names)[0], bool(found)
 
 
 def label_places(labels: Path | None, name: str) -> list[Path]:

@@ -1,5 +1,7 @@
 """What published exams gave: means over sets, and lines for a person."""
 
+from training.exams.duplicates import describe
+
 SHOWN = {
     "accuracy": "top-1",
     "mean-per-class": "mean per class",
@@ -60,6 +62,54 @@ def table(exam: dict) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def notes(exam: dict) -> list[str]:
+    """What is to be known beside the figures of each set: shared names, ties, what was left out."""
+    found = []
+    for item in exam["sets"]:
+        if shared := item.get("duplicate_names"):
+            found.append(
+                f"{item['set']}: classes share a name ({describe(shared)}); the first of them is taken"
+            )
+        if ties := _ties(item):
+            found.append(f"{item['set']}: with ties as wrong answers {ties}")
+        if left_out := reasons(item.get("num_unreadable", 0), item.get("left_out", {})):
+            found.append(f"{item['set']}: left out {left_out}")
+    return found
+
+
+def own_notes(results: dict) -> list[str]:
+    """The same of a run's own evaluation, `results.json`."""
+    found = []
+    if shared := results.get("duplicate_names"):
+        ties = ", ".join(
+            f"{model} {lang} {percent(value)}%"
+            for model, by_language in results["ties_wrong"].items()
+            for lang, value in by_language.items()
+        )
+        found.append(
+            f"Classes share a name ({describe(shared)}): the first of them is taken for the answer. Where "
+            f"such a tie counts as wrong, top-1 is {ties}."
+        )
+    if left_out := reasons(results.get("num_unreadable", 0), results.get("left_out", {})):
+        found.append(f"Left out: {left_out}.")
+    return found
+
+
+def _ties(item: dict) -> str:
+    return ", ".join(
+        f"{model} {lang} {percent(figures['ties_wrong'])}"
+        for model, by_language in item["figures"].items()
+        for lang, figures in by_language.items()
+        if "ties_wrong" in figures
+    )
+
+
+def reasons(num_unreadable: int, left_out: dict[str, int]) -> str:
+    """How many files are in no figure, by reason; empty where all are."""
+    counts = {**left_out, "unreadable": num_unreadable}
+    return ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
+
+
 def exam_cells(exam: dict) -> list[tuple[str, str]]:
     """Models and languages that occur, in the order in which they were examined."""
     return list(
@@ -101,7 +151,7 @@ def percent(value: float | None) -> str:
 
 
 def lines(exam: dict) -> list[str]:
-    """The table as aligned text, and what was skipped for which reason."""
+    """The table as aligned text, notes on sets, and what was skipped for which reason."""
     header, rows = table(exam)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     text = [
@@ -109,4 +159,4 @@ def lines(exam: dict) -> list[str]:
         + "".join(f"  {cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True))
         for row in (header, *rows)
     ]
-    return [*text, *(f"skipped {item['set']}: {item['reason']}" for item in exam["skipped"])]
+    return [*text, *notes(exam), *(f"skipped {item['set']}: {item['reason']}" for item in exam["skipped"])]

@@ -1,15 +1,15 @@
 """Models sit published exams: every set that is there, and the name and reason of each that is not."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from infra.console import say
-from training.exams.class_order import plain_name
+from infra.file_names import is_utf8, shown_name
 from training.exams.classify import examine_set
 from training.exams.finding import find_set, list_sets, names_of
 from training.exams.folders import ExamError, open_set
 from training.exams.pair_sets import examine_pairs
 from training.exams.papers import elevater_paper, own_paper
+from training.exams.plain_names import plain_name
 from training.exams.results import averages, lines
 from training.exams.settings import ExamSource
 from training.teacher import Teacher
@@ -41,10 +41,10 @@ def sit_exam(source: ExamSource, encoders: dict[str, Teacher], step: str) -> dic
         try:
             found = _sit_set(source, name, encoders, step, only=len(asked) == 1)
         except ExamError as error:
-            skipped.append({"set": name, "reason": str(error)})
+            skipped.append({"set": shown_name(name), "reason": shown_name(str(error))})
             continue
         if found is None:
-            skipped.append({"set": name, "reason": MISSING})
+            skipped.append({"set": shown_name(name), "reason": MISSING})
         else:
             sets.append(found)
     return {
@@ -78,6 +78,8 @@ def _sit_set(
     source: ExamSource, name: str, encoders: dict[str, Teacher], step: str, only: bool
 ) -> dict | None:
     """The result of a set, None where it is missing. Raises ExamError where it cannot be sat."""
+    if not is_utf8(name):
+        raise ExamError("the name of its folder is not UTF-8: rename it, for example by convmv")
     folder = find_set(source, name, only)
     if folder is None or not folder.is_dir():
         return None
@@ -87,4 +89,4 @@ def _sit_set(
     if source.kind == "elevater":
         return examine_set(pictures, elevater_paper(name, source.languages, labels), encoders, step)
     paper = own_paper(name, pictures, source.languages, labels)
-    return examine_set(replace(pictures, class_names=None), paper, encoders, step)
+    return examine_set(pictures, paper, encoders, step)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from training.exams.results import exam_cells
+from training.exams.results import exam_cells, notes
 from training.exams.results import table as own_table
 from training.exams.settings import LANGUAGES
 from training.reporting.baselines import IMAGENET, Baselines, Table, find_row
@@ -46,7 +46,7 @@ def compare(exam: dict, baselines: Baselines) -> Comparison:
         header=[*header, *(name for name, _ in columns)],
         rows=[[*row, *(cells[at] for _, cells in columns)] for at, row in enumerate(rows)],
         num_own=len(header) - 1,
-        notes=_notes(used, baselines),
+        notes=[*_notes(used, baselines), *notes(exam)],
         skipped=[item["set"] for item in exam["skipped"]],
     )
 

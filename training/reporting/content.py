@@ -17,7 +17,7 @@ class ReportContent:
 
     Attributes:
         exam: `name`, `num_classes`, `num_images` and `rows`, each with a `model` and per language its `top1`
-            and, where known, `top5`; an empty one was not sat.
+            and, where known, `top5`; an empty one was not sat. `notes` are sentences on the figures.
         comparisons: exams that others publish figures of, and other exams of theirs.
         curves: points of the loss curve by training step.
         confusions: by language.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from infra.store import read_json
 from training.evidence import read_evidence
+from training.exams.results import own_notes
 from training.exams.settings import MODELS
 from training.reporting.baselines import load_baselines
 from training.reporting.comparisons import compare, elsewhere
@@ -70,4 +71,5 @@ def _exam(results: dict, exported: dict) -> dict:
         "num_classes": results["num_classes"],
         "num_images": results["num_images"],
         "rows": [rows[name] for name in order],
+        "notes": own_notes(results),
     }

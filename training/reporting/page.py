@@ -66,7 +66,7 @@ def write_report(path: Path, content: ReportContent, sections: tuple[str, ...] =
         cost_frame=cost.FRAME,
         num_right={lang: [count_right(content.examples, lang, k) for k in (1, 5)] for lang in LANGUAGES},
     )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def within_budget(content: ReportContent, max_chars: int = MAX_PICTURE_CHARS) -> ReportContent:

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from infra.file_names import shown_name
 from training.serve.answers import MAX_LABELS, Answers
 from training.served_model import DATA_URL, RowError, source_of
 
@@ -110,7 +111,7 @@ class Page:
     def about(self, request: Request) -> Response:
         """What is served."""
         folder = self.index and {
-            "name": self.index.root.name,
+            "name": shown_name(self.index.root.name),
             "pictures": len(self.index.pictures),
             "skipped": self.index.skipped,
         }

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
+from infra.addresses import without_secrets
 from infra.store import fingerprint, identity
 from training.export import IMAGE, SETTINGS, TEXT
 from training.job import STUDENT
 from training.onnx_pair import SMALL, BrokenPair, OnnxEncoder, first_line, load_companions
+from training.simplified import as_learned
 from training.student import contrast_scale, load_student
 from training.zero_shot import StudentEncoder
 
@@ -78,7 +80,7 @@ def open_pair(folder: Path, int8: bool) -> Model:
         width=encoder.embed_texts(["a"]).shape[1],
         prepare=lambda image: encoder.prepare_images([image]),
         embed_prepared=encoder.embed_prepared,
-        embed_texts=encoder.embed_texts,
+        embed_texts=_as_learned(encoder.embed_texts, companions.tokenizer),
     )
 
 
@@ -101,8 +103,13 @@ def open_student(folder: Path, name: str) -> Model:
         width=encoder.width,
         prepare=lambda image: encoder.prepare_images([image]).numpy(),
         embed_prepared=_from_numpy(encoder.embed_prepared),
-        embed_texts=encoder.embed_texts,
+        embed_texts=_as_learned(encoder.embed_texts, student.tokenizer),
     )
+
+
+def _as_learned(embed: Callable[[list[str]], np.ndarray], tokenizer) -> Callable[[list[str]], np.ndarray]:
+    """`embed_texts` of texts in the characters that the model has learned."""
+    return lambda texts: embed([as_learned(text, tokenizer) for text in texts])
 
 
 def _from_numpy(embed: Callable) -> Callable[[np.ndarray], np.ndarray]:
@@ -126,7 +133,7 @@ def open_registered(address: str, mlflow_uri: str) -> Model:
     client = open_registry(mlflow_uri)
     version = by_alias(client, name, alias) if alias else by_number(client, name, int(number))
     if version is None:
-        raise NoModel(f"{name} has no {alias} in the registry {_plain(mlflow_uri)}")
+        raise NoModel(f"{name} has no {alias} in the registry {without_secrets(mlflow_uri)}")
     with tempfile.TemporaryDirectory() as place:
         fetched = mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}", dst_path=place)
         weights = next(Path(fetched).rglob(WEIGHTS), None)
@@ -135,8 +142,3 @@ def open_registered(address: str, mlflow_uri: str) -> Model:
                 f"version {version.version} of {name} has no {WEIGHTS}: dcclip has not registered it"
             )
         return open_student(weights.parent, f"{address} (version {version.version})")
-
-
-def _plain(uri: str) -> str:
-    """An address without the password that it may hold."""
-    return re.sub(r"//[^/@\s]+@", "//", uri)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from infra.file_names import is_utf8
 from training.served_model import RowError, opened, read_file
 
 SUFFIXES = {
@@ -95,6 +96,9 @@ def _look(root: Path, path: Path) -> Picture | str:
             return "leads_outside"
     except (OSError, RuntimeError):
         return "cannot_be_read"
+    # Neither JSON nor a page can show it.
+    if not is_utf8(str(path.relative_to(root))):
+        return "name_not_utf8"
     if not stat.S_ISREG(state.st_mode):
         return "no_file"
     if state.st_size > MAX_BYTES:

@@ -86,6 +86,14 @@ def test_class_names_from_text_and_json(write) -> None:
     assert read_class_names(write(["angry", ["happy", "smiling"]]), 2) == ("angry", "happy")
 
 
+def test_a_name_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_bytes("red\u2028ish\r\nblue\n\n".encode("utf-8-sig"))
+    assert own_prompts.read_class_names(tmp_path / "names.txt", 2) == ("red\u2028ish", "blue")
+    (tmp_path / "names.txt").write_text("\nred\nblue\n")
+    with pytest.raises(ValueError, match="class names number 1 is empty"):
+        own_prompts.read_class_names(tmp_path / "names.txt", 2)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -28,6 +28,9 @@ def examine(folder, name="pairs", languages=("en", "zh"), **encoders) -> dict:
     [
         ({"zh.txt": "红\n红色\n\n".encode(), "en.txt": b"red"}, {"en": ["red"], "zh": ["红", "红色"]}),
         ({"txt": " 红 \n".encode()}, {"zh": ["红"]}),
+        # A line ends at a line feed, not at what Python takes for one.
+        ({"zh.txt": "红\u2028色\r\n绿\x0b\x85色".encode()}, {"zh": ["红\u2028色", "绿\x0b\x85色"]}),
+        ({"txt": "红\x0c色\r红".encode("utf-8-sig")}, {"zh": ["红\x0c色\r红"]}),
         ({"json": json.dumps({"zh": ["红", 3, ""], "en": "red"}).encode()}, {"en": ["red"], "zh": ["红"]}),
         ({"json": json.dumps({"captions": {"zh": "红", "fr": "rouge"}}).encode()}, {"zh": ["红"]}),
         ({"json": json.dumps({"en": {"caption": ["red", "a red"]}}).encode()}, {"en": ["red", "a red"]}),

@@ -70,7 +70,7 @@ def test_one_set_may_be_the_folder_itself(elevater):
 
 
 def test_names_and_templates_of_ones_own(elevater, tmp_path):
-    """White takes the name of black: those two get confused, in Chinese alone."""
+    """White takes the name of black: of the two the first is right, as an argmax has it, in Chinese alone."""
     own = tmp_path / "labels"
     (own / "cifar-10").mkdir(parents=True)
     (own / "cifar-10" / "classnames_zh.txt").write_text("红\n绿\n蓝\n黄\n黑\n黑\n")
@@ -78,7 +78,10 @@ def test_names_and_templates_of_ones_own(elevater, tmp_path):
     source = ExamSource("elevater", str(elevater), sets=("cifar-10",), labels=Labels(str(own)))
     figures = sit(source)["sets"][0]["figures"]["student"]
     assert figures["en"]["figure"] == 1.0
-    assert figures["zh"]["figure"] == pytest.approx(4 / 6)
+    assert figures["zh"]["figure"] == figures["zh"]["top1"] == pytest.approx(5 / 6)
+    assert figures["zh"]["ties_wrong"] == pytest.approx(4 / 6)
+    assert "ties_wrong" not in figures["en"]
+    assert sit(source)["sets"][0]["duplicate_names"] == {"zh": {"黑": [4, 5]}}
 
 
 def test_names_of_ones_own_that_do_not_fit_skip_the_set(elevater, tmp_path):

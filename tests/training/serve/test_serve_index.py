@@ -54,6 +54,17 @@ def test_what_cannot_be_shown_is_counted(tmp_path, monkeypatch):
     assert read_picture(tmp_path.resolve(), "shown.avif").getpixel((4, 4))[0] > 240
 
 
+def test_a_name_that_is_not_utf8_is_passed_over_and_counted(pictures, build):
+    """It answered every search with 500."""
+    for name in ("柠檬.png", "红/a.png"):
+        file = pictures / os.fsdecode(name.encode("gbk"))
+        file.parent.mkdir(exist_ok=True)
+        picture("red").save(file)
+    index = build()
+    assert index.skipped["name_not_utf8"] == 2
+    assert [item.path for item in index.pictures] == NAMES
+
+
 def test_no_more_are_listed_than_allowed(pictures):
     listing = list_pictures(pictures, 3)
     assert len(listing.pictures) == 3
