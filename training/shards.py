@@ -26,9 +26,6 @@ with without("torch"):
     from webdataset.handlers import ignore_and_continue
     from webdataset.tariterators import base_plus_ext, group_by_keys
 
-from infra import decode as decoding
-
-from infra import store
 
 IMAGE_TYPES = ("jpg", "png", "webp")
 # A picture from a stranger is never decoded beyond this many pixels.
