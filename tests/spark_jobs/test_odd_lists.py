@@ -38,7 +38,7 @@ QUOTES = [
     ('"say "stop" now"', MALFORMED, MALFORMED),
     ('"a" cat', MALFORMED, MALFORMED),
     ('"a cat', MALFORMED, MALFORMED),
-    ('"a cat"""', MALFORMED, MALFORMED),
+    ('"a cat"""', 'a cat"', MALFORMED),
     ('a 15" screen', 'a 15" screen', 'a 15" screen'),
     ('a "small" cat', 'a "small" cat', 'a "small" cat'),
     ('"a, b"', "a, b", "a, b"),
