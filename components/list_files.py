@@ -1,17 +1,16 @@
 """A URL list's files before Spark reads them: which they are, their format, their columns.
 
-Only the head of a file is read. What can be wrong with a list as a whole is found here, in seconds and with
-the file's name: nothing there, an unknown format, a column that is missing.
+Only the head of a file is read (components.list_heads). What can be wrong with a list as a whole is found
+here, in seconds and with the file's name: nothing there, an unknown format, a column that is missing, there
+twice, or no text. Names of columns are told apart by case.
 """
 
-import contextlib
 import csv
 import glob
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.list_heads import Head, parquet_head, text_head, wanted_names
 from components.step import StepError
 from components.url_lists import Layout, UrlList
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 PACKED = (".gz", ".zst")
-HEAD_BYTES = 1 << 20
-BROKEN = "\ufffd"
+# Those whose rows name their columns; a row may leave one out.
+NAMING_FORMATS = ("jsonl", "parquet")
 
 
 def find_files(source: UrlList) -> list[Path]:
@@ -59,94 +58,69 @@ def _format_by_suffix(file: Path) -> str | None:
 def look_at(source: UrlList) -> list["ListPart"]:
     """The list's files in parts that are alike, for Spark.
 
+    A file of parquet or JSONL may lack a column of captions, or have it empty, where another file has it.
+
     Raises:
-        StepError: a file is missing, unreadable, of no known format or lacks a column.
+        StepError: a file is missing, unreadable, of no known format, lacks a column, has one twice or one
+            that is no text.
     """
+    layout = source.columns
+    heads = {file: _describe(file, layout) for file in find_files(source) if file.stat().st_size}
+    if not heads:
+        raise unreadable(Path(source.path), "it is empty")
+    named = {name for head in heads.values() if head.format in NAMING_FORMATS for name in head.names}
+    for file, head in heads.items():
+        optional = named - {layout.url} if head.format in NAMING_FORMATS else set()
+        _check_columns(file, head.names, wanted_names(layout), optional)
+    groups: dict[tuple, list[Path]] = {}
+    for file, head in heads.items():
+        groups.setdefault((head.format, head.columns, head.header, head.line_end, head.types), []).append(
+            file
+        )
+    return [_part(files, heads, layout) for files in groups.values()]
+
+
+def _part(files: list[Path], heads: dict[Path, Head], layout: Layout) -> "ListPart":
     from spark_jobs.url_lists import ListPart
 
-    layout = source.columns
-    groups: dict[tuple, list[Path]] = {}
-    for file in find_files(source):
-        if file.stat().st_size:
-            groups.setdefault(_describe(file, layout), []).append(file)
-    if not groups:
-        raise unreadable(Path(source.path), "it is empty")
-    return [
-        ListPart(
-            files=tuple(map(str, files)),
-            format=form,
-            columns=columns,
-            header=header,
-            wanted={"url": layout.url, "zh": layout.zh, "en": layout.en},
-            quoted=form == "csv" if layout.quoted is None else layout.quoted,
-        )
-        for (form, columns, header), files in groups.items()
-    ]
+    head = heads[files[0]]
+    wanted = {"url": layout.url, "zh": layout.zh, "en": layout.en}
+    if head.format == "parquet":
+        there = [name for name, _ in head.types]
+        wanted = {field: name if name in there else "" for field, name in wanted.items()}
+    return ListPart(
+        files=tuple(map(str, files)),
+        format=head.format,
+        columns=head.columns,
+        header=head.header,
+        wanted=wanted,
+        quoted=head.format == "csv" if layout.quoted is None else layout.quoted,
+        escape=layout.escape,
+        line_end=head.line_end,
+        types=head.types,
+        long=tuple(str(file) for file in files if heads[file].long),
+    )
 
 
-def _describe(file: Path, layout: Layout) -> tuple[str, tuple[str, ...], str]:
-    """(format, columns of a text table, its header line) of a file, whose columns are checked."""
+def _describe(file: Path, layout: Layout) -> Head:
+    """What a file's head shows."""
     form = layout.format or _format_by_suffix(file)
     if form not in FORMATS.values():
         known = ", ".join(sorted(set(FORMATS.values())))
         raise unreadable(file, f"its suffix tells no format; name one in the layout: {known}")
     try:
-        columns, header = _columns_of(file, form, layout)
+        if form == "parquet":
+            return parquet_head(file, layout)
+        return text_head(file, form, layout)
     except (OSError, EOFError, ValueError, csv.Error) as error:
         raise unreadable(file, error) from error
-    missing = {layout.url, layout.zh, layout.en} - {""} - set(columns)
+
+
+def _check_columns(file: Path, names: tuple[str, ...], wanted: set[str], optional: set[str]) -> None:
+    """Raises StepError where a wanted column is not there, or there twice."""
+    missing = wanted - set(names) - optional
     if missing:
-        raise unreadable(file, f"no column {', '.join(sorted(missing))}; it has {', '.join(columns)}")
-    return form, columns if form in ("csv", "tsv") else (), header
-
-
-def _columns_of(file: Path, form: str, layout: Layout) -> tuple[tuple[str, ...], str]:
-    """(columns, header line) of a file; the line is empty when there is none."""
-    if form == "parquet":
-        import pyarrow.parquet as pq
-
-        return tuple(pq.read_schema(file).names), ""
-    if form == "jsonl":
-        return _names_in_json(_head(file)), ""
-    if layout.names:
-        return layout.names, ""
-    header = _head(file)[0]
-    if BROKEN in header:
-        raise ValueError("its header line is not UTF-8")
-    names = next(csv.reader([header], delimiter="\t" if form == "tsv" else ","))
-    return tuple(name.strip() for name in names), header
-
-
-def _names_in_json(lines: list[str]) -> tuple[str, ...]:
-    """All names of the objects in these lines; a row may leave out what it lacks.
-
-    Raises:
-        ValueError: there is no object.
-    """
-    names: dict[str, None] = {}
-    for line in lines:
-        with contextlib.suppress(json.JSONDecodeError):
-            row = json.loads(line)
-            names |= dict.fromkeys(row if isinstance(row, dict) else ())
-    if not names:
-        raise ValueError("no line of it is a JSON object")
-    return tuple(names)
-
-
-def _head(file: Path) -> list[str]:
-    """The first whole lines of a text file, unpacked, blank ones left out.
-
-    Raises:
-        ValueError: there is no line.
-    """
-    import pyarrow as pa
-
-    with pa.input_stream(str(file), compression="detect") as stream:
-        head = stream.read(HEAD_BYTES)
-    if len(head) == HEAD_BYTES:
-        head = head[: head.rfind(b"\n") + 1]
-    lines = re.split(r"\r\n|\n|\r", head.decode("utf-8-sig", errors="replace"))
-    lines = [line for line in lines if line.strip(" ")]
-    if not lines:
-        raise ValueError("it is empty")
-    return lines
+        raise unreadable(file, f"no column {', '.join(sorted(missing))}; it has {', '.join(names)}")
+    twice = sorted(name for name in wanted if names.count(name) > 1)
+    if twice:
+        raise unreadable(file, f"more than one column {', '.join(twice)}; it has {', '.join(names)}")

@@ -26,6 +26,9 @@ class Layout:
         names: the columns in order, for CSV and TSV without a header line.
         format: csv, tsv, jsonl or parquet; by each file's suffix when empty, before .gz or .zst.
         quoted: whether fields may stand in double quotes; by default in CSV and not in TSV.
+        escape: the character before a quote inside quotes, a backslash in what Spark writes; by default such
+        a
+            quote is doubled.
     """
 
     url: str = "url"
@@ -34,6 +37,13 @@ class Layout:
     names: tuple[str, ...] = ()
     format: str = ""
     quoted: bool | None = None
+    escape: str = ""
+
+    def __post_init__(self):
+        if self.escape and (len(self.escape) > 1 or self.escape.isalnum() or self.escape in '",\t\r\n '):
+            raise ValueError(
+                f"escape {self.escape!r} must be one sign such as a backslash, no quote or separator"
+            )
 
 
 PRESETS = {

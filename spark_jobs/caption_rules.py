@@ -1,9 +1,9 @@
 """Caption rules: length, script, contacts, file names, boilerplate, foreign languages, words from a list.
 
-Native columns as far as they go; the two last run in Python and only where the recipe asks for them
-(spark_jobs/caption_udfs.py). Script decides what it can: Chinese has Han and neither kana nor hangul,
-English has Latin and no script of another language. A model reads short Chinese as Japanese, so it is asked
-about Latin script alone.
+Captions come cleaned (spark_jobs/clean_captions.py). Native columns as far as they go; the two last run in
+Python and only where the recipe asks for them (spark_jobs/caption_udfs.py). Script decides what it can:
+Chinese has Han and neither kana nor hangul, English has Latin and no script of another language. A model
+reads short Chinese as Japanese, so it is asked about Latin script alone.
 
 Left out on purpose: names, parts of speech, politics. They need models of their own.
 """
@@ -17,34 +17,32 @@ from pyspark.sql import functions as F
 
 from infra.text_lines import read_lines
 from spark_jobs import caption_udfs
+from spark_jobs.clean_captions import stripped
 from spark_jobs.limits import CaptionLimits
 
 LANGUAGES = ("zh", "en")
 PATTERNS = Path(__file__).with_name("patterns.toml")
 
 # Code points rather than names of scripts: Java looks a name up for each character, ten times as slow.
-SPACES = "".join(map(chr, [*range(0x21), *range(0x7F, 0xA1), 0x1680, *range(0x2000, 0x200C)])) + (
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
 HAN = (
     r"\u4e00-\u9fff\u3400-\u4dbf\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3038-\u303b\uf900-\ufaff"
     r"\x{20000}-\x{3ffff}"
 )
-WORD = rf"[{HAN}]|[\p{{L}}\p{{M}}\p{{N}}&&[^{HAN}]]++"
+LETTER = rf"[\p{{L}}\p{{N}}&&[^{HAN}]]"
+# A word starts with a letter or a digit that is not shown as an emoji: a variation selector and the sign of a
+# keycap are marks, and so may stand in a word but start none.
+WORD = rf"[{HAN}]|{LETTER}(?!\ufe0f|\u20e3)[\p{{L}}\p{{M}}\p{{N}}&&[^{HAN}]]*+"
 KANA_OR_HANGUL = (
     r"[\u3041-\u309f\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uffdc\u1100-\u11ff\u3131-\u318e"
     r"\uac00-\ud7a3]"
 )
-# Cyrillic and all that follows it, but for extensions of Latin and Greek, symbols and punctuation.
-NOT_ENGLISH = (
-    rf"[\u0400-\u1cff\u3040-\u318f\u31a0-\u31bf\u31f0-\u31ff\ua000-\ua6ff\uac00-\ud7ff\uff66-\uffdc{HAN}]"
+# Letters of blocks other than those of Latin, Greek, phonetics and letters that serve as symbols.
+LATIN_OR_GREEK = (
+    r"\x00-\u03ff\u1d00-\u1dbf\u1e00-\u1fff\u2070-\u209c\u2100-\u2188\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f"
+    r"\ufb00-\ufb06\uff21-\uff5a\x{10780}-\x{107bf}\x{1d400}-\x{1d7ff}\x{1df00}-\x{1dfff}"
 )
+NOT_ENGLISH = rf"[\p{{L}}&&[^{LATIN_OR_GREEK}]]|[{HAN}]"
 WORD_START = "(?<![a-z])"
-
-
-def stripped(column: str) -> Column:
-    """Text without white space around it, ideographic spaces included."""
-    return F.btrim(column, F.lit(SPACES))
 
 
 def caption_rules(lang: str, limits: CaptionLimits) -> list[tuple[str, Column]]:

@@ -3,6 +3,7 @@
 Arrow UDFs: a batch of captions crosses into Python and back as it is. Each worker loads its model once.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -33,12 +34,12 @@ ARROW_TYPES = {"boolean": pa.bool_(), "double": pa.float64(), "string": pa.strin
 
 
 def has_words(words: list[str]) -> Callable[[Column], Column]:
-    """Whether a caption holds one of the words, whatever its case.
+    """Whether a caption holds one of the words, whatever its case and width.
 
     A word that starts or ends with a letter or a digit must stand alone there: "ass" is not in "glass". A
     Chinese one is found wherever it is.
     """
-    wanted = tuple(sorted({word.strip().lower() for word in words} - {""}))
+    wanted = tuple(sorted({_plain(word).strip() for word in words} - {""}))
     return _mapped(lambda: _finder(wanted), "boolean")
 
 
@@ -49,11 +50,16 @@ def _finder(words: tuple[str, ...]) -> Callable[[str], bool]:
     machine = ahocorasick_rs.AhoCorasick(words)
 
     def find(text: str) -> bool:
-        text = text.lower()
+        text = _plain(text)
         found = machine.find_matches_as_indexes(text, overlapping=True)
         return any(_stands_alone(text, start, end) for _, start, end in found)
 
     return find
+
+
+def _plain(text: str) -> str:
+    """Text whose case and width do not count."""
+    return unicodedata.normalize("NFKC", text).lower()
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

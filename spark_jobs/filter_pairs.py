@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 from spark_jobs import caption_udfs, pixels, rules
+from spark_jobs.clean_captions import cleaned
 from spark_jobs.limits import CaptionLimits, ImageLimits
 
 PAIR_COLUMNS = ("key", "shard", "url", *rules.LANGUAGES, "width", "height", "sha256")
@@ -34,15 +35,17 @@ def judge(
 ) -> DataFrame:
     """Adds `zh_reason`, `en_reason` and `reason`; a caption with a reason becomes null in a kept pair.
 
-    Rules on captions and records come first, then copies, then pixels, so that few pictures are opened. The
-    rows of one shard are in one partition, sorted by key.
+    Captions are cleaned first. Rules on captions and records come before copies, copies before pixels, so
+    that few pictures are opened. The rows of one shard are in one partition, sorted by key.
     """
-    rows = raw.withColumn("zh", caption_udfs.simplified("zh")) if simplify else raw
+    rows = raw.withColumns({lang: cleaned(lang) for lang in captions})
+    rows = rows.withColumn("zh", caption_udfs.simplified("zh")) if simplify else rows
+    rows = rules.mark_placeholders(rows, image)
     rows = rules.mark_repeated(rows, captions, counted=F.col("status") == "success")
     for lang, limits in captions.items():
         found = [*rules.caption_rules(lang, limits), *rules.repeat_rules(lang, limits)]
         rows = rows.withColumn(f"{lang}_reason", rules.first_reason(found))
-    pair_rules = [*rules.download_rules(), *rules.image_rules(image)]
+    pair_rules = [*rules.download_rules(), *rules.image_rules(image), *rules.placeholder_rules(image)]
     rows = rows.withColumn("reason", F.coalesce(rules.first_reason(pair_rules), no_caption_reason()))
     rows = by_shard(mark_copies(rows), shards)
     if pixels.opens_images(image):

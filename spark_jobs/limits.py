@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# An image that is seen under more captions than this is no picture of anything.
+MAX_CAPTIONS_LIMIT = 10_000
+
 
 @dataclass(frozen=True)
 class WordList:
@@ -37,7 +40,8 @@ class ImageLimits:
     """What an image as stored may be: sides in pixels, longer side over the shorter, bytes, grey values.
 
     `min_sigma` is the standard deviation of the grey values (0 to 255), `min_entropy` that of their
-    histogram in bits (0 to 8). With these two and `min_bytes` at 0, no image is opened.
+    histogram in bits (0 to 8). With these two and `min_bytes` at 0, no image is opened. A content that came
+    under more than `max_captions` different captions is a placeholder; 0 means no limit.
     """
 
     min_side: int = 200
@@ -45,6 +49,13 @@ class ImageLimits:
     min_bytes: int = 2_000
     min_sigma: float = 2.0
     min_entropy: float = 3.0
+    max_captions: int = 10
+
+    def __post_init__(self):
+        if not 0 <= self.max_captions <= MAX_CAPTIONS_LIMIT:
+            raise ValueError(
+                f"max_captions {self.max_captions}: give 1 to {MAX_CAPTIONS_LIMIT:,}, or 0 for no limit"
+            )
 
 
 CHINESE = CaptionLimits(min_chars=5, max_chars=50, min_words=5, max_words=60)

@@ -17,13 +17,14 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.rules import LANGUAGES, first_reason, stripped
+from spark_jobs.clean_captions import cleaned, stripped
+from spark_jobs.rules import LANGUAGES, first_reason
 from spark_jobs.url_lists import FIELDS, ListPart, naming_unreadable_files, read_lists
 
 MAX_URL_CHARS = 2048
 # http or https, a host that is a name or an address in brackets, perhaps a port; no credentials, no control
-# character anywhere, and no backslash in the host, which parsers read in two ways.
-GOOD_URL = r"^(?i)https?://(\[[0-9a-f:.]+\]|[^\s/?#:@\[\]\\]+)(:\d{0,5})?([/?]\P{Cntrl}*)?$"
+# character or end of a line anywhere, and no backslash in the host, which parsers read in two ways.
+GOOD_URL = r"\A(?i)https?://(\[[0-9a-f:.]+\]|[^\s\p{Cc}\p{Z}/?#:@\[\]\\]+)(:\d{0,5})?([/?][^\p{Cc}\p{Zl}\p{Zp}\uffff]*)?\z"
 # Of the lists as they lie on disk. A file of URLs is one task's work here, and is read whole by the crawler.
 BYTES_PER_FILE = 64 << 20
 
@@ -32,12 +33,13 @@ CaptionReason = Callable[[str], Column]
 
 def normalised_url() -> Column:
     """The URL without white space around it and without its fragment, which no server sees."""
-    return F.regexp_replace(stripped("url"), "#.*$", "")
+    return F.substring_index(stripped("url"), "#", 1)
 
 
 def row_rules() -> list[tuple[str, Column]]:
     """Why a row cannot be crawled, whatever its captions say."""
-    bad = (F.length("url") > MAX_URL_CHARS) | ~F.col("url").rlike(GOOD_URL)
+    # Nothing searches a URL that is too long already.
+    bad = F.when(F.length("url") > MAX_URL_CHARS, True).otherwise(~F.col("url").rlike(GOOD_URL))
     no_caption = F.coalesce(*LANGUAGES).isNull()
     return [
         ("malformed_row", F.col("malformed")),
@@ -49,7 +51,7 @@ def row_rules() -> list[tuple[str, Column]]:
 
 def judge(rows: DataFrame, caption_reason: CaptionReason) -> DataFrame:
     """Adds `zh_reason`, `en_reason` and `reason`: a row goes with its last caption."""
-    values = {"url": normalised_url(), **{lang: stripped(lang) for lang in LANGUAGES}}
+    values = {"url": normalised_url(), **{lang: cleaned(lang) for lang in LANGUAGES}}
     rows = rows.withColumns({name: F.nullif(value, F.lit("")) for name, value in values.items()})
     found = {f"{lang}_reason": F.when(F.col(lang).isNotNull(), caption_reason(lang)) for lang in LANGUAGES}
     rows = rows.withColumns(found)

@@ -6,7 +6,7 @@ the recipe asks for a model or a list of words. Pair rules drop the pair; captio
 the pair with its last caption.
 """
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from infra.crawl_reasons import DOWNLOAD_REASONS, OTHER_REASON
@@ -23,7 +23,9 @@ __all__ = [
     "duplicate_rules",
     "first_reason",
     "image_rules",
+    "mark_placeholders",
     "mark_repeated",
+    "placeholder_rules",
     "repeat_rules",
     "stripped",
 ]
@@ -56,6 +58,30 @@ def image_rules(limits: ImageLimits) -> list[tuple[str, Column]]:
         ("image_too_small", shorter < limits.min_side),
         ("image_bad_aspect", F.greatest("width", "height") > limits.max_aspect * shorter),
     ]
+
+
+def placeholder_rules(limits: ImageLimits) -> list[tuple[str, Column]]:
+    """The rule that needs all rows of an image content, on rows from `mark_placeholders`."""
+    return [("placeholder_image", F.col("placeholder"))] if limits.max_captions else []
+
+
+def mark_placeholders(rows: DataFrame, limits: ImageLimits) -> DataFrame:
+    """Adds `placeholder`, true where the image's content came under too many different captions, else null.
+
+    So does "image unavailable", of which one would be kept with a caption of chance. All downloaded rows
+    count. Without a limit there is no such column. Contents and captions are told apart by 64 bits each. The
+    list of placeholders goes to every task; it has at most one row in `max_captions`.
+    """
+    if not limits.max_captions:
+        return rows
+    content = F.when(F.col("sha256").isNotNull(), F.xxhash64("sha256"))
+    captions = F.xxhash64(*[F.lower(stripped(lang)) for lang in LANGUAGES])
+    downloaded = rows.where("status = 'success' and sha256 is not null")
+    # Each (content, caption) is counted where it lies: a placeholder's many rows are never one task's.
+    seen = downloaded.select(content.alias("_content"), captions.alias("_captions")).distinct()
+    counts = seen.groupBy("_content").count().where(F.col("count") > limits.max_captions)
+    found = counts.select("_content", F.lit(True).alias("placeholder"))
+    return rows.withColumn("_content", content).join(F.broadcast(found), "_content", "left").drop("_content")
 
 
 def duplicate_rules() -> list[tuple[str, Column]]:

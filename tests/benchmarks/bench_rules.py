@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from infra.memory import PeakMemory
 from spark_jobs import pixels
+from spark_jobs.clean_captions import cleaned
 from spark_jobs.filter_pairs import judge, read_raw, write_judged
 from spark_jobs.limits import CHINESE, ENGLISH, ImageLimits
 from spark_jobs.rules import LANGUAGES, caption_reason
@@ -39,6 +40,7 @@ HEADINGS = (
 def before_crawl(spark: SparkSession, shards: Path, place: Path) -> None:
     """Captions of a list, judged; what is left is written for the crawl."""
     rows = spark.read.schema("url string, zh string, en string").parquet(str(shards))
+    rows = rows.withColumns({lang: cleaned(lang) for lang in LANGUAGES})
     for lang in LANGUAGES:
         rows = rows.withColumn(f"{lang}_reason", caption_reason(lang, CAPTIONS[lang]))
     left = rows.where("zh_reason is null or en_reason is null")

@@ -29,6 +29,8 @@ PLANTED = {
         "联系电话13800138000 欢迎来电咨询": 0.01,
         "更多内容请看 www.example.com 官方网站": 0.02,
         "邮箱 cats@example.edu 期待您的来信": 0.005,
+        "一只猫&amp;amp;<b>一只狗</b><br>坐在&#27801;&#x53d1;上": 0.01,
+        "联系电话１３８００１３８０００\u3000欢迎来电": 0.005,
     },
     "en": {
         "一只可爱的猫坐在沙发上": 0.03,
@@ -40,6 +42,8 @@ PLANTED = {
         "call us today on (202) 555-0123": 0.01,
         "see more pictures on https://example.org/cats": 0.02,
         "write to cats@example.edu for more": 0.005,
+        "Tom &amp; <b class='x'>Jerry</b>&nbsp;on a sofa": 0.01,
+        "❤️ ❤️ ❤️ ❤️ ❤️ ❤️": 0.005,
     },
 }
 SHARE_MISSING = 0.3
@@ -52,6 +56,7 @@ ERRORS = (
 SHARE_FAILED = 0.25
 SHARE_COPIES = 0.05
 SHARE_SMALL = 0.05
+SHARE_PLACEHOLDER = 0.01
 
 
 @cache
@@ -89,6 +94,7 @@ def make_shard(number: int) -> pa.Table:
     # A copy has the content of a picture that stands somewhere before it.
     content = np.arange(first, first + num)
     content = np.where(draw.random(num) < SHARE_COPIES, draw.integers(0, first + num, num), content)
+    content = np.where(draw.random(num) < SHARE_PLACEHOLDER, 0, content)
     sides = draw.integers(200, 257, (num, 2))
     sides[draw.random(num) < SHARE_SMALL, 0] = 50
     columns = {

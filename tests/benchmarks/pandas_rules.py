@@ -4,36 +4,59 @@ Straight Python: one function a caption that stops at the first rule, value coun
 Left out on purpose: pixels, word lists and models, which Python does in both.
 """
 
+import html
 from pathlib import Path
 
 import pandas as pd
 import regex
 
 from spark_jobs.caption_rules import pattern_of
+from spark_jobs.clean_captions import FOLDS, MARKUP
 from spark_jobs.limits import CaptionLimits, ImageLimits
 from spark_jobs.rules import DOWNLOAD_REASONS, LANGUAGES
 
-SPACE = r"[\s\p{Z}\p{Cc}]+"
-AROUND = regex.compile(rf"^{SPACE}|{SPACE}$")
-WORD = regex.compile(r"\p{Han}|[[\p{L}\p{M}\p{N}]--\p{Han}]+", regex.V1)
+SPACE = regex.compile(r"[\s\p{Z}]+")
+UNSEEN = regex.compile(
+    r"[[\p{Cc}\p{Cf}\p{Noncharacter_Code_Point}]--[\s\u200c\u200d\U000e0020-\U000e007f]]", regex.V1
+)
+WORD = regex.compile(
+    r"\p{Han}|[[\p{L}\p{N}]--\p{Han}](?![\ufe0f\u20e3])[[\p{L}\p{M}\p{N}]--\p{Han}]*", regex.V1
+)
 HAN = regex.compile(r"\p{Han}")
 KANA_OR_HANGUL = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Hangul}]")
-NOT_ENGLISH = regex.compile(
-    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Cyrillic}\p{Arabic}\p{Hebrew}\p{Thai}\p{Devanagari}]"
-)
+NOT_ENGLISH = regex.compile(r"\p{Han}|[\p{L}--[\p{Latin}\p{Greek}\p{Common}]]", regex.V1)
 ENGLISH = regex.compile(r"\p{Latin}|^\P{L}+$")
 DOWNLOADS = [(regex.compile(f"(?i){pattern}"), reason) for pattern, reason in DOWNLOAD_REASONS.items()]
+MARKUP_PATTERNS = [
+    (regex.compile(pattern.replace(r"\z", r"\Z")), instead.replace("$1", r"\1"))
+    for pattern, instead in MARKUP
+]
 NAMES = ("url", "email", "phone", "file_name", "boilerplate")
 PATTERNS = {lang: {name: regex.compile(pattern_of(name, lang)) for name in NAMES} for lang in LANGUAGES}
 
 
-def stripped(caption: str | None) -> str | None:
-    """The caption without white space around it."""
-    return None if caption is None else AROUND.sub("", caption)
+def cleaned(caption: str | None) -> str | None:
+    """The caption as people would see it."""
+    if caption is None:
+        return None
+    if "&" in caption or "<" in caption:
+        caption = without_markup(caption)
+        for _ in range(2):
+            caption = html.unescape(regex.sub("&(?:amp;)+", "&", caption))
+        caption = without_markup(caption)
+    caption = caption if caption.isascii() else "".join(FOLDS.get(char, char) for char in caption)
+    return SPACE.sub(" ", UNSEEN.sub("", caption)).strip(" ")
+
+
+def without_markup(caption: str) -> str:
+    """The caption without tags and what they hide."""
+    for pattern, instead in MARKUP_PATTERNS:
+        caption = pattern.sub(instead, caption)
+    return caption
 
 
 def caption_reason(lang: str, caption: str | None, limits: CaptionLimits) -> str | None:
-    """Why a stripped caption goes."""
+    """Why a cleaned caption goes."""
     if not caption:
         return f"{lang}_missing"
     if len(caption) < limits.min_chars:
@@ -72,18 +95,28 @@ def pair_reason(row, limits: ImageLimits) -> str | None:
     return None
 
 
+def is_placeholder(rows: pd.DataFrame, limits: ImageLimits) -> pd.Series:
+    """Whether a row's image content came under too many different captions."""
+    texts = [rows[lang].fillna("").str.lower() for lang in LANGUAGES]
+    seen = pd.DataFrame({"sha256": rows["sha256"], "captions": texts[0] + "\0" + texts[1]})
+    counts = seen[rows["status"] == "success"].groupby("sha256")["captions"].nunique()
+    return rows["sha256"].isin(counts.index[counts > limits.max_captions])
+
+
 def judge(shards: Path, captions: dict[str, CaptionLimits], image: ImageLimits) -> pd.DataFrame:
     """All records with `zh_reason`, `en_reason` and `reason`."""
     rows = pd.concat(pd.read_parquet(path) for path in sorted(shards.glob("*.parquet")))
     for lang in LANGUAGES:
         limits = captions[lang]
-        texts = [stripped(caption) for caption in rows[lang]]
+        texts = [cleaned(caption) for caption in rows[lang]]
+        rows[lang] = texts
         found = pd.Series([caption_reason(lang, text, limits) for text in texts], rows.index, dtype=object)
         lower = pd.Series([None if text is None else text.lower() for text in texts], rows.index)
         counts = lower[rows["status"] == "success"].value_counts()
         repeated = lower.isin(counts.index[counts > limits.max_repeats])
         rows[f"{lang}_reason"] = found.where(found.notna() | ~repeated, f"{lang}_repeated")
     reasons = pd.Series([pair_reason(row, image) for row in rows.itertuples()], rows.index, dtype=object)
+    reasons = reasons.where(reasons.notna() | ~is_placeholder(rows, image), "placeholder_image")
     no_caption = rows["zh_reason"].notna() & rows["en_reason"].notna()
     last = rows["zh_reason"].where(rows["zh_reason"] != "zh_missing", rows["en_reason"])
     reasons = reasons.where(reasons.notna() | ~no_caption, last)

@@ -243,6 +243,8 @@ SENSITIVE = [
     ("zh", "好词", False),
     ("zh", "玩3p游戏", True),
     ("zh", "大ass猫", True),
+    ("zh", "大ａｓｓ猫", True),
+    ("en", "a ｂａｄ　ｗｏｒｄ here", True),
     ("zh", None, None),
 ]
 

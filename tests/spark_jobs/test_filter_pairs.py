@@ -1,6 +1,7 @@
 """The job of filter_pairs on img2dataset's records of ten downloads: who goes, why, and what is counted."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from spark_jobs.filter_pairs import PAIR_COLUMNS, judge, read_raw, write_judged
 from spark_jobs.limits import CaptionLimits, ImageLimits
+from spark_jobs.rules import mark_placeholders
 
 CAPTIONS = {
     "zh": CaptionLimits(min_chars=2, max_chars=8, min_words=1, max_words=8),
@@ -140,6 +142,92 @@ def test_dropped_pairs_are_written_with_reason_and_captions(written):
     assert dropped["reason"].to_dict() == {key: reason for key, reason in REASONS.items() if reason}
     assert dropped.loc["102", "error_message"] == "HTTP Error 404: Not Found"
     assert dropped.loc["005", ["zh", "en"]].tolist() == ["猫", "x"]
+
+
+PLACEHOLDER, SHARED, BILINGUAL = "sha-placeholder", "sha-shared", "sha-bilingual"
+# Of each image content, captions of the rows that it came under.
+CONTENTS = {
+    PLACEHOLDER: [("一只猫", "a cat"), ("一只狗", None), (None, "a fish"), ("一只鸟", "one bird")],
+    SHARED: [
+        ("一只猫", "a cat"),
+        (" 一只猫 ", "A cat"),
+        ("一只狗", None),
+        (None, "a fish"),
+        (None, "a fish"),
+    ],
+    BILINGUAL: [("一只猫", "a cat")] * 5,
+}
+
+
+# What a crawl keeps that was made before captions were cleaned, and what becomes of it.
+UNCLEAN = {
+    ("&#29483;&#21644;&#29399;", "Tom &amp;amp; Jerry"): ("猫和狗", None, "Tom & Jerry", None),
+    ("ＱＱ１２", "&#29483;&#29483;&#29483;"): ("QQ12", "zh_wrong_language", "猫猫猫", "en_wrong_language"),
+    ("１３８００１３８０００", "ｗｗｗ．ｅｘ．ｏｒｇ"): (
+        "13800138000",
+        "zh_too_long",
+        "www.ex.org",
+        "en_url",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def more_rows(spark, tmp_path_factory) -> list:
+    """Rows of CONTENTS and of UNCLEAN, judged in one job."""
+    folder = tmp_path_factory.mktemp("more")
+    rows = [
+        record(f"{number}{content[-3:]}", zh, en, sha256=content)
+        for content, captions in CONTENTS.items()
+        for number, (zh, en) in enumerate(captions)
+    ]
+    rows += [record("small", "一只", "a dog", PLACEHOLDER, width=50)]
+    rows += [failed("404", "HTTP Error 404: Not Found")]
+    rows += [record(f"unclean{number}", *captions) for number, captions in enumerate(UNCLEAN)]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "00000.parquet")
+    image = replace(IMAGE, max_captions=3)
+    return judge(read_raw(spark, folder), folder, CAPTIONS, image, simplify=False).sort("key").collect()
+
+
+def test_a_content_under_more_captions_than_the_limit_goes_wholly(more_rows):
+    found: dict[str, list] = {}
+    for row in more_rows:
+        found.setdefault(row["sha256"], []).append(row["reason"])
+    assert found[PLACEHOLDER] == ["placeholder_image"] * 4 + ["image_too_small"]
+    assert found[SHARED] == [None] + ["duplicate_image"] * 4
+    assert found[BILINGUAL] == [None] + ["duplicate_image"] * 4
+    assert found[None] == ["http_error"]
+
+
+def test_captions_are_clean_before_any_rule_looks(more_rows):
+    columns = ("zh", "zh_reason", "en", "en_reason")
+    found = [tuple(row[name] for name in columns) for row in more_rows if row["key"].startswith("unclean")]
+    assert found == list(UNCLEAN.values())
+
+
+@pytest.mark.parametrize("max_captions, marked", [(2, {PLACEHOLDER: 3}), (3, {}), (0, {})])
+def test_the_limit_of_captions_is_the_recipes(spark, max_captions, marked):
+    rows = [record(f"{n}", None, caption, PLACEHOLDER) for n, caption in enumerate("abc")]
+    rows += [
+        record("a", None, "d", "sha-other"),
+        *(record("b", None, char) | {"sha256": None} for char in "efgh"),
+    ]
+    rows = spark.createDataFrame(
+        [tuple(row[name] for name in ("status", "sha256", "zh", "en")) for row in rows],
+        "status string, sha256 string, zh string, en string",
+    )
+    found = mark_placeholders(rows, ImageLimits(max_captions=max_captions))
+    if not max_captions:
+        assert found.columns == rows.columns
+        return
+    counts = Counter(row["sha256"] for row in found.collect() if row["placeholder"])
+    assert counts == marked
+
+
+@pytest.mark.parametrize("max_captions", [-1, 10_001])
+def test_the_limit_of_captions_has_bounds(max_captions):
+    with pytest.raises(ValueError, match="give 1 to 10,000, or 0"):
+        ImageLimits(max_captions=max_captions)
 
 
 def test_a_second_write_replaces_the_first(written, judged):

@@ -51,6 +51,15 @@ def too_short(lang: str):
         ("http://a.com/1\n.png", "bad_url"),
         ("http://a.com/\x00.png", "bad_url"),
         ("http://a b.com/1.png", "bad_url"),
+        ("http://a.com/1.png#" + "#" * 200_000, None),
+        ("#" * 200_000, "no_url"),
+        ("http://a.com/\x85#" + "#\u2028" * 100_000, "bad_url"),
+        ("http://a.com/?" + "?" * 200_000, "bad_url"),
+        ("http://a.com/1\x85.png", "bad_url"),
+        ("http://a.com/1\u2028.png", "bad_url"),
+        ("http://a.com/1\u2029.png", "bad_url"),
+        ("http://a.com/1\uffff.png", "bad_url"),
+        ("http://a\u2028.com/1.png", "bad_url"),
         ("http://[::1/1.png", "bad_url"),
         ("http://a.com/" + "x" * (MAX_URL_CHARS - 13), None),
         ("http://a.com/" + "x" * (MAX_URL_CHARS - 12), "bad_url"),
@@ -77,6 +86,23 @@ def test_a_malformed_row_is_nothing_else(spark):
         [(None, None, None, True)], "url string, zh string, en string, malformed boolean"
     )
     assert [row[0] for row in rows.select(first_reason(row_rules())).collect()] == ["malformed_row"]
+
+
+def test_captions_are_clean_before_any_rule_looks(spark):
+    rows = spark.createDataFrame(
+        [
+            ("http://a/1", "&#29483;", "Tom &amp;amp; <b>Jerry</b>", False),
+            ("http://a/2", "&#29483;&#29483;", "<p> </p>", False),
+            ("http://a/3", "<br>", "a\r\ncat\u2028sleeps", False),
+        ],
+        "url string, zh string, en string, malformed boolean",
+    )
+    columns = ("zh", "zh_reason", "en", "reason")
+    assert [tuple(row[name] for name in columns) for row in judge(rows, too_short).collect()] == [
+        ("猫", "zh_too_short", "Tom & Jerry", None),
+        ("猫猫", None, None, None),
+        (None, None, "a cat sleeps", None),
+    ]
 
 
 # url, zh, en; what becomes of it.

@@ -50,6 +50,10 @@ def test_what_was_planted_is_found(ours, lang):
     assert found >= {f"{lang}_{rule}" for rule in rules} - {f"{lang}_too_short"}
 
 
+def test_placeholders_are_found(ours):
+    assert (ours["reason"] == "placeholder_image").sum() > 10
+
+
 def test_kept_and_dropped_make_up_the_input(judged, ours, tmp_path):
     facts = write_judged(judged, tmp_path)
     kept = pq.read_table(tmp_path / "kept.parquet").to_pandas()
