@@ -256,7 +256,8 @@ class _FinalResponse(http.client.HTTPResponse):
             version, status, reason = super()._read_status()
             if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 return version, status, reason
-            http.client.parse_headers(self.fp)
+            while self.fp.readline().strip():
+                pass  # a header of it
 
 
 @contextlib.contextmanager
