@@ -8,6 +8,7 @@ Messages are a length and that many bytes; what comes back is JSON and a picture
 when its input does, so none outlives its parent.
 """
 
+import contextlib
 import fcntl
 import functools
 import io
@@ -51,11 +52,7 @@ class IsolatedResizer:
 
 
 class Child:
-    """The process that decodes.
-
-    Raises:
-        RuntimeError: it does not start.
-    """
+    """The process that decodes."""
 
     def __init__(self, output: Output):
         environment = {**os.environ, **KEPT_PAGES, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -64,13 +61,17 @@ class Child:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
         )
         for pipe in (self.process.stdin, self.process.stdout):
-            if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(AttributeError, OSError):  # Linux's, and a user gets only so much
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        if self.process.stdout.read(len(READY)) != READY:
-            raise RuntimeError(f"the decoder does not start (exit {self.process.wait()})")
+        self.is_ready = False
 
     def ask(self, body: bytes) -> tuple:
-        """What becomes of a file."""
+        """What becomes of a file.
+
+        Raises:
+            EOFError, BrokenPipeError, TimeoutError: the process has ended, or takes too long.
+        """
+        self.is_ready = self.is_ready or bool(_exactly(self.process.stdout, len(READY)))
         send(self.process.stdin, body)
         waiting = select.poll()
         waiting.register(self.process.stdout, select.POLLIN)
@@ -81,13 +82,19 @@ class Child:
         return bytes(file) or None, *facts
 
     def stop(self, error: Exception) -> str:
-        """End it; returns the row's message."""
+        """End it; returns the row's message.
+
+        Raises:
+            RuntimeError: it has never worked, which is no fault of the row.
+        """
         self.process.kill() if isinstance(error, TimeoutError) else None
         code = self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
         if isinstance(error, TimeoutError):
             return f"decoder_crashed: not done after {MAX_SECONDS} seconds"
+        if code > 0 and not self.is_ready:
+            raise RuntimeError(f"the decoder does not start (exit {code}, see above)")
         if code == -signal.SIGKILL:
             return "worker_killed: most often for the machine's memory"
         return f"decoder_crashed: {signal.strsignal(-code) if code < 0 else f'exit {code}'}"
@@ -134,7 +141,7 @@ def limit_memory(max_bytes: int) -> None:
 
 
 def work(output: Output) -> None:
-    """The child: files in, pictures out, until there are no more."""
+    """The child."""
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -142,7 +149,13 @@ def work(output: Output) -> None:
     source, sink = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     resizer = ReducingResizer(output)
     limit_memory(MAX_BYTES)
-    sink.write(READY)
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended
+        sink.write(READY)
+        answer(source, sink, resizer)
+
+
+def answer(source: BinaryIO, sink: BinaryIO, resizer: ReducingResizer) -> None:
+    """Files in, pictures out, until there are no more."""
     # Decoders write what they think of a file to standard output and error.
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in range(3):

@@ -31,7 +31,6 @@ Resolver = Callable[..., list[tuple]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
 REDIRECTS = (301, 302, 303, 307, 308)
 PIECE_BYTES = 65_536
-MAX_INTERIM_ANSWERS = 16
 MAX_DETAIL_CHARS = 200
 
 # Global unicast; the rest of IPv6 is local, reserved or a wrapped IPv4 address.
@@ -258,12 +257,13 @@ class _FinalResponse(http.client.HTTPResponse):
     """The answer after the interim ones (102, 103 Early Hints); http.client itself passes over 100 alone."""
 
     def _read_status(self) -> tuple[str, int, str]:
-        for _ in range(MAX_INTERIM_ANSWERS):
+        # Their bytes count, so there is an end.
+        while True:
             version, status, reason = super()._read_status()
             if not 100 <= status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
                 return version, status, reason
-            http.client.parse_headers(self.fp)
-        raise Refusal("too_many_bytes", f"more than {MAX_INTERIM_ANSWERS} interim answers")
+            while self.fp.readline().strip():
+                pass  # a header of it
 
 
 @contextlib.contextmanager

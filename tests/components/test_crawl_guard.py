@@ -404,7 +404,7 @@ def test_each_redirect_is_checked_like_the_first_url(port, dialled, path, reason
         return answers(PUBLIC if host == "public.test" else host, port=port)
 
     _, message = download(f"http://public.test:{port}{path}", STRICT, resolve=resolve)
-    assert reason_of(message) == reason
+    assert reason_of(message) == reason, message
     assert {address for address, _ in dialled} == {PUBLIC}
 
 
@@ -457,7 +457,7 @@ GOOD = [path for path, reason in REASONS.items() if reason is None]
 def test_each_answer_has_its_reason(port, path, reason):
     start = time.monotonic()
     body, message = download(f"http://127.0.0.1:{port}{path}")
-    assert reason_of(message) == reason
+    assert reason_of(message) == reason, message
     assert (body is None) == (reason is not None)
     assert time.monotonic() - start < LIMITS.max_seconds + 2
 
@@ -574,7 +574,7 @@ def tls_port(tmp_path_factory) -> Iterator[int]:
 def test_inside_tls_the_name_is_verified_and_limits_hold(tls_port, host, path, reason):
     resolve = lambda host, port, type: answers("127.0.0.1", port=port)  # noqa: E731
     _, message = download(f"https://{host}:{tls_port}{path}", resolve=resolve)
-    assert reason_of(message) == reason
+    assert reason_of(message) == reason, message
 
 
 def write_list(file: Path, urls: list[str]) -> UrlList:

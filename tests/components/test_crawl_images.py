@@ -167,6 +167,18 @@ def test_a_crash_costs_one_row(isolated, number, reason):
     assert isolated(JPEG) == ReducingResizer(OUTPUT)(JPEG)
 
 
+def test_a_decoder_killed_while_it_starts_costs_one_row(isolated):
+    decoder._child(OUTPUT).process.kill()
+    assert reason_of(isolated(JPEG)[-1]) == "worker_killed"
+    assert isolated(JPEG)[-1] is None
+
+
+def test_a_decoder_that_never_works_is_not_the_rows_fault(isolated, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="does not start"):
+        isolated(JPEG)
+
+
 def test_a_decoder_that_hangs_costs_one_row(isolated, monkeypatch):
     assert isolated(JPEG)[-1] is None
     monkeypatch.setattr(decoder, "MAX_SECONDS", 0.2)

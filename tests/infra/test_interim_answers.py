@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from infra.safe_fetch import MAX_INTERIM_ANSWERS, Allowance, FetchLimits, opened, read_body
+from infra.safe_fetch import Allowance, FetchLimits, Refusal, opened, read_body
 
 LIMITS = FetchLimits(max_bytes=100_000, max_redirects=1, max_seconds=5, allow_private_addresses=True)
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
@@ -26,7 +26,8 @@ def answering(content: bytes) -> Iterator[str]:
         def answer() -> None:
             with server.accept()[0] as connection:
                 connection.recv(65_536)
-                connection.sendall(content)
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(content)
 
         threading.Thread(target=answer, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -43,7 +44,7 @@ BEFORE = [
     HINTS * 3,
     CONTINUE + HINTS,
     PROCESSING + HINTS + CONTINUE,
-    HINTS * (MAX_INTERIM_ANSWERS - 1),
+    HINTS * 50,
 ]
 
 
@@ -55,11 +56,8 @@ def test_the_final_answer_counts(before):
         fetch(url)
 
 
-def test_interim_answers_without_end_are_an_error():
-    with (
-        answering(HINTS * (MAX_INTERIM_ANSWERS + 1) + OK) as url,
-        pytest.raises(Exception, match="more than 16"),
-    ):
+def test_interim_answers_without_end_are_refused():
+    with answering(HINTS * 2_000 + OK) as url, pytest.raises(Refusal, match="too_many_bytes"):
         fetch(url)
 
 
