@@ -50,7 +50,7 @@ def test_images_have_tags_by_content(pods):
     }
     ours = {image for image in images if "dcclip" in image}
     assert ours == {image_name(IMAGES["cpu"], Settings())}
-    assert all(re.fullmatch(r"localhost/dcclip-python:[0-9a-f]{12}", image) for image in ours)
+    assert all(re.fullmatch(r"localhost/dcclip-python:[0-9a-f]{32}", image) for image in ours)
     assert not any(image.endswith(":latest") for image in images)
 
 
