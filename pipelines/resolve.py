@@ -67,7 +67,7 @@ def _of_name(dotted: str, value: Any) -> Any:
     if named is None or not isinstance(value, str) or value.startswith("{"):
         return value
     if value not in named:
-        raise StepError(f"{dotted}={value!r} is not known; choose one of {', '.join(named)}")
+        raise StepError(f"{dotted}={value!r:.300} is not known; choose one of {', '.join(named)}")
     return _lists(dataclasses.asdict(named[value]))
 
 
@@ -103,7 +103,7 @@ def _as_type_of(old: Any, value: Any, dotted: str) -> Any:
     value = value if isinstance(old, float) else plain(value)
     same = type(value) is type(old) or (type(old) is float and type(value) is int)
     if old is not None and not same:
-        raise StepError(f"{dotted}={value!r} should be of the type of {old!r}")
+        raise StepError(f"{dotted}={value!r:.300} should be of the type of {old!r}")
     return value
 
 

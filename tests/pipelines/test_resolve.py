@@ -118,7 +118,9 @@ def test_what_cannot_be_replaced_is_named(dotted, given, message):
 
 
 @pytest.mark.parametrize(
-    "deep", ["[" * 5_000, "[" * 300 + "]" * 300, '{"a":' * 400 + "1" + "}" * 400, "1" * 9_000]
+    "deep",
+    ["[" * 5_000, "[" * 300 + "]" * 300, '{"a":' * 400 + "1" + "}" * 400, "1" * 9_000],
+    ids=["open", "lists", "objects", "digits"],
 )
 @pytest.mark.parametrize(
     "dotted", ["download_pairs.lists", "distill_student.seed", "distill_student.student"]
