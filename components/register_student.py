@@ -3,6 +3,7 @@
 Then all is known that the report of the run tells, so it is written here.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,21 @@ from infra.store import identity, read_done, read_json, write_json
 REPORT = "report.html"
 
 
+# As a part of an address and of a path: models:/NAME@ALIAS.
+MODEL_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+
+
+def require_model_name(name: str) -> str:
+    """The name of a registered model.
+
+    Raises:
+        ValueError: it could be taken for a path, or for more than a name.
+    """
+    if not MODEL_NAME.fullmatch(name) or ".." in name:
+        raise ValueError(f"a model's name is of letters, digits, `.`, `_` and `-`, not {name!r}")
+    return name
+
+
 @dataclass(frozen=True)
 class RegisterStudent:
     """The registered model's name, and by how much a language may be worse than the champion's top-1.
@@ -31,6 +47,9 @@ class RegisterStudent:
     model: str = "dcclip"
     margin: float = 0.01
     max_seconds: float = 900.0
+
+    def __post_init__(self):
+        require_model_name(self.model)
 
 
 def register(

@@ -21,6 +21,7 @@ from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
 from infra.places import local_copy, local_input, place_name, read_record, working_folder
+from infra.processes import end_with_parent
 from infra.store import identity, plain
 
 
@@ -133,6 +134,7 @@ def _run(name: str, work: Callable[[], dict]) -> dict:
 @contextlib.contextmanager
 def failing_clearly(name: str) -> Iterator[None]:
     """End the process on an error with its reason as the last word, the traceback before it in the log."""
+    end_with_parent()
     try:
         yield
     except Exception as error:

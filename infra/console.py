@@ -4,6 +4,7 @@ Engines write long logs to the same streams. A marked line, `[step] text`, is th
 `pipelines.local` shows only those and keeps the rest in a file; on a cluster both are in the pod's log.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from typing import TextIO
@@ -40,3 +41,14 @@ def track(step: str, items: Iterable | None = None, *, seconds: float = 5.0, **o
     lines: TextIO = _Lines(step)  # type: ignore[assignment]
     layout = "{desc} {n_fmt}/{total_fmt} {rate_fmt} {elapsed}<{remaining}{postfix}"
     return tqdm(items, file=lines, mininterval=seconds, miniters=1, bar_format=layout, leave=True, **options)
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is still to be written to a stream that nobody reads go nowhere, at the exit too."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

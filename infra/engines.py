@@ -17,7 +17,7 @@ def own_address(engine: str, address: str) -> str:
     try:
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             return connection.getsockname()[0]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise EngineGone(
             f"{engine} at {address!r} (HOST:PORT) does not answer: {error}; start it or mend the address, "
             "then run again"

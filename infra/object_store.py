@@ -163,7 +163,10 @@ def read_bytes(url: str, endpoint: str) -> bytes | None:
 def read_json(url: str, endpoint: str) -> Any:
     """The value in a JSON object, None when it is not there."""
     content = read_bytes(url, endpoint)
-    return None if content is None else json.loads(content)
+    try:
+        return None if content is None else json.loads(content)
+    except ValueError:
+        raise StoreError(f"{url} is empty or cut off; remove it, then run again") from None
 
 
 def write_new_json(url: str, value: Any, endpoint: str) -> bool:

@@ -1,4 +1,4 @@
-"""Leaves nothing running: adopts the orphans of a run and ends them all.
+"""Leaves nothing running: adopts the orphans of a run and ends them all, and ends a step with its run.
 
 Engines start processes that outlive the step that started them when it is killed. On Linux a subreaper
 becomes the parent of such orphans, so one walk over its descendants finds them.
@@ -6,13 +6,38 @@ becomes the parent of such orphans, so one walk over its descendants finds them.
 
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Iterator
 
 import psutil
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+# Set by a run on this machine for the steps that it starts: its process.
+PARENT = "DCCLIP_PARENT"
+
+
+def end_with_parent() -> None:
+    """End when the run that has started this step ends, however that ends (Linux; elsewhere nothing happens).
+
+    On a cluster nobody sets the variable: there a pod ends as a whole, and a launcher in Go may end the
+    thread that started a process long before itself.
+    """
+    parent = os.environ.get(PARENT)
+    if sys.platform != "linux" or parent is None or os.getppid() != int(parent):
+        return
+    signal.signal(signal.SIGTERM, _end_all)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(parent):
+        # It ended meanwhile.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_all(signum: int, frame: object) -> None:
+    """End what this process has started, then itself."""
+    stop_descendants(grace_seconds=2.0)
+    os._exit(128 + signum)
 
 
 def adopt_orphans() -> None:

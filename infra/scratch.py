@@ -1,14 +1,16 @@
 """Local copies of what is in object storage: kept between steps, shared, made room for.
 
-Folders lie below DCCLIP_SCRATCH (default: one below the system's temporary folder). Whoever reads one holds
-its lock with others, whoever fills one holds it alone; a folder that nobody holds may go when room is
-needed, the longest unused first, so that all together stay below DCCLIP_SCRATCH_GIB (default 200).
+Folders lie below DCCLIP_SCRATCH (default: one below the system's temporary folder), in a folder that dcclip
+has marked as its own: nothing else is ever deleted. Whoever reads one holds its lock with others, whoever
+fills one holds it alone; a folder that nobody holds may go when room is needed, the longest unused first, so
+that all together stay below DCCLIP_SCRATCH_GIB (default 200).
 """
 
 import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +21,70 @@ from infra.store import identity
 
 MIN_FREE_BYTES = 2**30
 PARTIAL = ".partial"
+# Says that all in its folder is dcclip's, and may be deleted to make room.
+MARKER = ".dcclip-scratch"
+# What a new disk has.
+EMPTY = {"lost+found"}
+KINDS = ("places", "parts", "inputs")
 
 
 def scratch_root() -> Path:
-    """The folder of all copies, readable by this user alone."""
-    default = Path(tempfile.gettempdir()) / f"dcclip-{os.getuid()}"
-    root = Path(os.environ.get("DCCLIP_SCRATCH", default)).resolve()
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if root.stat().st_uid != os.getuid() and "DCCLIP_SCRATCH" not in os.environ:
-        raise StoreError(f"{root} is another user's; name a folder of your own in DCCLIP_SCRATCH")
-    return root
+    """The folder of all copies: this user's own, and marked by dcclip, which deletes below it alone.
+
+    The one that DCCLIP_SCRATCH names, unless that holds other data, is another user's or others can write to
+    it: then a folder of our own below it.
+
+    Raises:
+        StoreError: there is no such folder, and none can be made.
+    """
+    own = f"dcclip-{os.getuid()}"
+    named = os.environ.get("DCCLIP_SCRATCH")
+    try:
+        if not named:
+            return _claim(Path(tempfile.gettempdir()) / own)
+        root = Path(named).resolve()
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _claim(root) if _may_claim(root) else _claim(root / own)
+    except OSError as error:
+        where = named or tempfile.gettempdir()
+        raise StoreError(
+            f"no folder for copies can be made at {where}: {error.strerror}; name another in DCCLIP_SCRATCH"
+        ) from None
+
+
+def _claim(folder: Path) -> Path:
+    """The folder, made and marked as dcclip's own.
+
+    Raises:
+        StoreError: it is a link, another user's, open to others, or holds other data.
+    """
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if reason := _reason_not_ours(folder):
+        raise StoreError(f"{folder} {reason}; name a folder of your own in DCCLIP_SCRATCH")
+    (folder / MARKER).touch(mode=0o600)
+    return folder
+
+
+def _may_claim(folder: Path) -> bool:
+    return _reason_not_ours(folder) is None
+
+
+def _reason_not_ours(folder: Path) -> str | None:
+    """Why dcclip may not keep and delete copies in a folder, None where it may."""
+    state = folder.lstat()
+    if stat.S_ISLNK(state.st_mode):
+        return "is a link"
+    if not stat.S_ISDIR(state.st_mode):
+        return "is no folder"
+    if state.st_uid != os.getuid():
+        return "is another user's"
+    if state.st_mode & 0o022:
+        return "can be written to by others"
+    names = {item.name for item in folder.iterdir()}
+    if MARKER not in names and names - EMPTY:
+        return "holds other data"
+    return None
 
 
 def scratch_folder(kind: str, *parts: str) -> Path:
@@ -70,7 +126,7 @@ def make_room(num_bytes: int) -> None:
     """
     root = scratch_root()
     limit = float(os.environ.get("DCCLIP_SCRATCH_GIB", 200)) * 2**30
-    folders = sorted(root.glob("[!l]*/*/*"), key=_last_used)
+    folders = sorted(_copies(root), key=_last_used)
     sizes = {folder: folder_bytes(folder) for folder in folders}
     for folder in folders:
         kept = sum(sizes.values()) + num_bytes <= limit
@@ -84,6 +140,14 @@ def make_room(num_bytes: int) -> None:
             f"{num_bytes / 2**30:.1f} GiB are to be copied to {root}, where {free / 2**30:.1f} GiB are free; "
             "free some, or name a larger disk in DCCLIP_SCRATCH"
         )
+
+
+def _copies(root: Path) -> Iterator[Path]:
+    """The folders of copies below the root; never what a link leads to."""
+    for kind in KINDS:
+        for folder in (root / kind).glob("*/*"):
+            if not any(item.is_symlink() for item in (folder, folder.parent, root / kind)):
+                yield folder
 
 
 def folder_bytes(folder: Path) -> int:

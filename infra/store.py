@@ -5,11 +5,15 @@ the places it reads, so a retry resumes in its own folder, a finished step is no
 value, input or line of code gets a new folder. A place is finished once `done.json` is in it.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+from infra.console import say
+from infra.text_lines import read_lines
 
 DONE = "done.json"
 # The folder of rows that a step dropped, to look at.
@@ -48,8 +52,19 @@ def fingerprint(path: Path) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader never sees half of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(json_bytes(value, indent=1))
-    partial.replace(path)
+    try:
+        write_synced(partial, json_bytes(value, indent=1))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file through to the disk: else a power cut may leave its name without its content."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def json_bytes(value: Any, **options: Any) -> bytes:
@@ -63,5 +78,26 @@ def read_json(path: Path) -> Any:
 
 
 def read_done(place: Path) -> dict | None:
-    """The record of a finished place, or None."""
-    return read_json(place / DONE) if (place / DONE).exists() else None
+    """The record of a finished place, or None, also where a power cut has emptied it, which is told."""
+    return read_whole(place / DONE) if (place / DONE).exists() else None
+
+
+def read_whole(path: Path) -> dict | None:
+    """The record in a JSON file; None, with a word about it, where it is empty or cut off."""
+    try:
+        record = read_json(path)
+    except ValueError:
+        record = None
+    if isinstance(record, dict):
+        return record
+    say("store", f"{path} is empty or cut off, as a power cut leaves a file; it is made anew")
+    return None
+
+
+def read_lines_of_json(path: Path) -> list[Any]:
+    """The values of a file with one a line, without one that a full disk or a power cut has torn."""
+    values = []
+    for line in read_lines(path):
+        with contextlib.suppress(ValueError):
+            values.append(json.loads(line))
+    return values

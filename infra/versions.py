@@ -21,7 +21,7 @@ from typing import Any
 
 from infra import object_store
 from infra.object_store import is_object
-from infra.store import identity, json_bytes, read_json
+from infra.store import identity, json_bytes, read_whole, write_synced
 
 SUFFIX = ".json"
 
@@ -67,9 +67,8 @@ class Versions:
         return Version(**found) if found else None
 
     def latest(self) -> Version | None:
-        """The version with the highest number."""
-        numbers = self.numbers()
-        return self.read(numbers[-1]) if numbers else None
+        """The version with the highest number; one whose file is empty or cut off is none."""
+        return next(filter(None, map(self.read, reversed(self.numbers()))), None)
 
     def publish(self, places: dict[str, str], base: int, facts: dict) -> Version:
         """Make a version of these places, or find the one that is made of them."""
@@ -90,18 +89,26 @@ class Versions:
         file = self._file("decided", f"{identity(inputs)}{SUFFIX}")
         found = _read(file, self.endpoint)
         if found is None:
+            _remove_broken(file)
             _write_new(file, {"decided": choose()}, self.endpoint)
             found = _read(file, self.endpoint)
         return found["decided"]
 
 
 def _read(file: str, endpoint: str) -> Any:
-    """The value in a JSON file, None where there is none."""
+    """The record in a JSON file, None where there is none, or none that is whole."""
     if is_object(file):
         return object_store.read_json(file, endpoint)
     with contextlib.suppress(FileNotFoundError):
-        return read_json(Path(file))
+        return read_whole(Path(file))
     return None
+
+
+def _remove_broken(file: str) -> None:
+    """Make way where a power cut has left a file without content; whole ones were found before."""
+    path = Path(file)
+    if not is_object(file) and path.exists() and read_whole(path) is None:
+        path.unlink(missing_ok=True)
 
 
 def _write_new(file: str, value: Any, endpoint: str) -> bool:
@@ -111,7 +118,7 @@ def _write_new(file: str, value: Any, endpoint: str) -> bool:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    partial.write_bytes(json_bytes(value, indent=1))
+    write_synced(partial, json_bytes(value, indent=1))
     try:
         # A link is made or refused at once; moving the file would put it over another's.
         os.link(partial, path)

@@ -34,11 +34,15 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run a command; a failure that a person can mend is one line."""
     from components.step import TOLD
+    from infra.console import discard
 
     options = make_parser().parse_args()
     try:
         options.do(options)
     except TOLD as error:
         sys.exit(f"dcclip: {error}")
+    except BrokenPipeError:
+        # Whoever read the output has enough of it: `dcclip recipe | head`.
+        discard(sys.stdout)
     except KeyboardInterrupt:
         sys.exit("dcclip: interrupted; what was finished stays finished, run again to go on")

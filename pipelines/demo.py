@@ -46,6 +46,10 @@ class DemoCorpus:
     port: int = 8765
     seed: int = 0
 
+    def __post_init__(self):
+        if not 0 <= self.port <= 65_535:
+            raise ValueError(f"corpus.port is 0 to 65535, not {self.port}")
+
 
 @dataclass(frozen=True)
 class Emoji:

@@ -123,8 +123,12 @@ def choose_base(crawl: dict, dataset: DataSet, log: Versions) -> Version | None:
         # So that growing later on finds what was made from nothing.
         log.decide(["base", *_what(crawl)], lambda: 0)
         return None
-    number = log.decide(["base", *_what(crawl)], lambda: max(log.numbers(), default=0))
+    number = log.decide(["base", *_what(crawl)], lambda: _number(log.latest()))
     return log.read(number) if number else None
+
+
+def _number(version: Version | None) -> int:
+    return version.number if version else 0
 
 
 def known_of(base: Version, step: str, config: dict) -> dict:

@@ -11,7 +11,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -22,25 +21,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from kfp import local
 
 from components.step import StepError
 from infra import object_store
 from infra.addresses import AddressError, require_usable_root, sqlite_uri
-from infra.console import MARKED
 from infra.object_store import is_object
-from infra.processes import nothing_left_running
+from infra.processes import PARENT, nothing_left_running
 from pipelines.containers import container_runner
 from pipelines.demo import build_corpus
 from pipelines.full import PIPELINES
 from pipelines.recipes import Recipe
-from pipelines.resolve import STEPS, choose_recipe, local_folder
+from pipelines.resolve import choose_recipe, local_folder
+from pipelines.run_log import Console, open_log
 from spark_jobs.session import require_java
 
 MIN_FREE_BYTES = 2 * 2**30
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -56,47 +54,6 @@ class LocalRun:
     def num_reused(self) -> int:
         """Steps that were found done."""
         return sum(bool(record["reused"]) for record in self.records.values())
-
-
-class Console:
-    """Standard output of a run: all of it to a file, the marked lines to the terminal."""
-
-    def __init__(self, terminal: TextIO, log: TextIO):
-        self.terminal, self.log = terminal, log
-        self.line = ""
-        self.shown = ("", "")
-
-    def write(self, text: str) -> int:
-        """Take text in any pieces, and show whole lines that are marked."""
-        self.log.write(text)
-        *lines, self.line = (self.line + text).split("\n")
-        for line in lines:
-            if found := MARKED.search(ANSI.sub("", line)):
-                self.shown = found.groups()
-                self.show(*self.shown)
-        return len(text)
-
-    def show(self, step: str, text: str) -> None:
-        """One line for the person who waits."""
-        number = f"{STEPS.index(step) + 1:>2}/{len(STEPS)}" if step in STEPS else "     "
-        self.terminal.write(f"{time.strftime('%H:%M:%S')} {number} {step:<16} {text}\n")
-        self.terminal.flush()
-
-    def flush(self) -> None:
-        """Both files."""
-        self.log.flush()
-        self.terminal.flush()
-
-    def reason(self) -> str:
-        """Where the reason of a failure is; a step that was killed has said none."""
-        step, text = self.shown
-        if text.startswith("failed:"):
-            return "the reason is above"
-        return f"{step or 'it'} ended without a word: it was killed, most often for its memory"
-
-    def isatty(self) -> bool:
-        """No: colours and cursors would end in the log."""
-        return False
 
 
 def check_machine(root: Path) -> None:
@@ -181,7 +138,7 @@ def run_locally(
     folder = _new_folder(here / "runs", time.strftime("%Y%m%d-%H%M%S"))
     start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context((folder / "run.log").open("w", errors="backslashreplace"))
+        log = stack.enter_context(open_log(folder / "run.log"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
         _offer_corpus(recipe, root, s3_endpoint, stack)
@@ -274,6 +231,7 @@ def _run_pipeline(name: str, arguments: dict[str, Any], folder: Path, console: C
     """KFP's local runner over the DAG; the steps know themselves what is done, so its cache stays off."""
     keep_freed_memory()
     keep_to_this_machine()
+    os.environ[PARENT] = str(os.getpid())
     # At the keyboard a failure is worth a look at once, not after retries.
     pipeline = copy.deepcopy(PIPELINES[name])
     for task in pipeline.pipeline_spec.root.dag.tasks.values():

@@ -14,6 +14,7 @@ from infra.addresses import AddressError, file_uri, require_no_secret, require_u
 from infra.code_version import code_version
 from infra.object_store import SCHEME, StoreError, is_object
 from infra.store import fingerprint, identity, plain
+from pipelines.benchmarks import require_benchmarks
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.students import STUDENTS
 
@@ -50,10 +51,12 @@ def choose_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
     if name not in RECIPES:
         raise StepError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     values = _lists(dataclasses.asdict(RECIPES[name]()))
-    for dotted, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
-        _put(values, dotted, _of_name(dotted, value))
     try:
+        for dotted, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
+            _put(values, dotted, _of_name(dotted, value))
         return build(Recipe, values)
+    except RecursionError:
+        raise StepError("a value of --set is nested too deeply; no value of a recipe is") from None
     except (TypeError, ValueError) as error:
         raise StepError(f"the recipe's values do not fit: {error}") from None
 
@@ -64,7 +67,7 @@ def _of_name(dotted: str, value: Any) -> Any:
     if named is None or not isinstance(value, str) or value.startswith("{"):
         return value
     if value not in named:
-        raise StepError(f"{dotted}={value!r} is not known; choose one of {', '.join(named)}")
+        raise StepError(f"{dotted}={value!r:.300} is not known; choose one of {', '.join(named)}")
     return _lists(dataclasses.asdict(named[value]))
 
 
@@ -95,12 +98,12 @@ def _as_type_of(old: Any, value: Any, dotted: str) -> Any:
     if isinstance(value, str) and not isinstance(old, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
-            raise StepError(f"{dotted}={value!r} is no value; {old!r} stands there now") from None
+        except ValueError:
+            raise StepError(f"{dotted}={value[:300]!r} is no value; {old!r} stands there now") from None
     value = value if isinstance(old, float) else plain(value)
     same = type(value) is type(old) or (type(old) is float and type(value) is int)
     if old is not None and not same:
-        raise StepError(f"{dotted}={value!r} should be of the type of {old!r}")
+        raise StepError(f"{dotted}={value!r:.300} should be of the type of {old!r}")
     return value
 
 
@@ -153,6 +156,8 @@ def resolve(
     configs = {}
     for step in steps:
         values = _locate(dataclasses.asdict(getattr(recipe, step)), root, engines["s3_endpoint"])
+        if step == "evaluate_student":
+            require_benchmarks(values)
         code = code_version(f"components.{step}")
         configs[step] = {"values": values, "code": code, "root": f"{root}/store", "engines": engines}
     return configs

@@ -28,10 +28,10 @@ def serve_page(options: argparse.Namespace) -> None:
 
     try:
         listening = listen(options.host, options.port)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise StepError(
-            f"cannot listen on {options.host} port {options.port}: {error.strerror or error}; "
-            "choose another: --port"
+            f"cannot listen on {options.host} port {options.port}: {reason}; choose another: --port"
         ) from None
     with listening, contextlib.suppress(KeyboardInterrupt):
         app = make_app(open_answers(options), hosts_of(options.host, listening))

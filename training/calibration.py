@@ -25,12 +25,13 @@ def calibration_pixels(paths: list[Path], student: Student, num: int) -> np.ndar
 
 
 def _pictures(path: Path, num: int) -> Iterator[Image]:
-    """Pictures spread over a shard."""
-    keys = [sample["__key__"] for sample in shards.read_unbroken(path, wanted=_is_record)]
-    chosen = set(keys[:: max(1, len(keys) // num)])
-    for sample in shards.read_unbroken(path, wanted=lambda name: shards.key_of(name) in chosen):
-        if (picture := shards.image_or_none(sample)) is not None:
-            yield picture
+    """Pictures spread over a shard, by the order of their keys: that of a tar differs from crawl to crawl."""
+    keys = sorted(sample["__key__"] for sample in shards.read_unbroken(path, wanted=_is_record))
+    chosen = keys[:: max(1, len(keys) // num)]
+    wanted = set(chosen)
+    samples = shards.read_unbroken(path, wanted=lambda name: shards.key_of(name) in wanted)
+    found = {sample["__key__"]: shards.image_or_none(sample) for sample in samples}
+    yield from (found[key] for key in chosen if found.get(key) is not None)
 
 
 def _is_record(name: str) -> bool:

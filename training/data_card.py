@@ -4,10 +4,15 @@ Facts come from what each step recorded. Left out on purpose: judgement of licen
 the recipe says of a list, and says so where it says nothing.
 """
 
+import html
+import re
+import unicodedata
 from pathlib import Path
 
 from infra.store import write_json
 
+# Characters that reverse the text around them.
+DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 UNKNOWN_LICENCE = "not stated"
 
 
@@ -116,5 +121,12 @@ def table(header: list[str], rows) -> str:
 
 
 def _cell(value: object) -> str:
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return " ".join(text.replace("|", "\\|").split())
+    return plain_text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+
+
+def plain_text(text: str) -> str:
+    """A stranger's text as one line of Markdown that shows it as it is: no markup, HTML or link works."""
+    visible = "".join(char for char in text if unicodedata.bidirectional(char) not in DIRECTIONS)
+    escaped = html.escape(" ".join(visible.split()), quote=False)
+    # An underscore within a word marks nothing up.
+    return re.sub(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)|^[#+=-](?=\s)", r"\\\g<0>", escaped)

@@ -1,11 +1,10 @@
 """A training step as a value, and the files it leaves: what steps know of training without its libraries."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.console import say
-from infra.text_lines import read_lines
+from infra.store import read_lines_of_json
 from training.settings import Phase, StudentShape
 
 CURVE = "curve.jsonl"
@@ -51,6 +50,6 @@ def announce(job: TrainingJob) -> None:
 
 def read_curve(place: Path) -> list[dict]:
     """Points of the loss curve in order; a step that was repeated after a restart counts once."""
-    points = [json.loads(line) for line in read_lines(place / CURVE)]
+    points = read_lines_of_json(place / CURVE)
     latest = {(point["phase"], point["step"]): point for point in points}
     return list(latest.values())

@@ -6,7 +6,7 @@ say of licences, and says so where they say nothing.
 
 from pathlib import Path
 
-from training.data_card import UNKNOWN_LICENCE, table
+from training.data_card import UNKNOWN_LICENCE, plain_text, table
 
 HEAD = """---
 language:
@@ -94,7 +94,7 @@ def _data(data: dict, attributions: tuple[str, ...]) -> list[str]:
     ]
     if any(source["licence"] == UNKNOWN_LICENCE for source in data["sources"]):
         parts.append("Where no licence is stated, the recipe states none: ask who made the list.")
-    return parts + (["\n".join(f"- {line}" for line in attributions)] if attributions else [])
+    return parts + (["\n".join(f"- {plain_text(line)}" for line in attributions)] if attributions else [])
 
 
 def _figures(exam: dict, int8: dict | None) -> list[str]:
@@ -107,7 +107,7 @@ def _figures(exam: dict, int8: dict | None) -> list[str]:
     parts = [
         "## Figures",
         f"Zero-shot on {exam['num_images']:,} pictures of {exam['num_classes']:,} classes "
-        f"(`{exam['exam']}`), in percent:",
+        f"({plain_text(exam['exam'])}), in percent:",
         table(header, rows),
     ]
     return parts + (_int8(int8) if int8 else [])

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
 
 from infra.console import track
 from training.job import CURVE, TrainingJob
@@ -13,13 +16,21 @@ from training.tracking import LiveCurve
 NUM_POINTS = 100
 
 
+def open_lines(path: Path) -> TextIO:
+    """A file to add lines to, without the half line that a full disk has left at its end."""
+    if path.exists():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+    return path.open("a")
+
+
 class Progress:
     """Takes the facts of every step, shows them, and keeps at most a hundred or so points a phase."""
 
     def __init__(self, job: TrainingJob, phase: Phase, first_step: int, live: LiveCurve):
         self.phase, self.live = phase, live
         self.bar = track(job.step, None, total=phase.num_steps, initial=first_step, desc=phase.name)
-        self.file = (job.place / CURVE).open("a")
+        self.file = open_lines(job.place / CURVE)
         self.every = max(1, phase.num_steps // NUM_POINTS)
         # Since the last point: when it was, at which step, and how long the device had waited by then.
         self.since = (time.monotonic(), first_step, 0.0)

@@ -35,7 +35,7 @@ class LiveCurve:
         found = client.get_experiment_by_name(EXPERIMENT)
         number = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts or None)
         file = place / RUN_FILE
-        if not file.exists():
+        if not file.exists() or not file.read_text():
             name = f"{self.step}-{place.name}"
             file.write_text(client.create_run(number, run_name=name).info.run_id)
         self.client, self.run_id = client, file.read_text()

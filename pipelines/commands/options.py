@@ -32,6 +32,16 @@ def storage_root(text: str) -> str:
     return root.rstrip("/") or root
 
 
+def model_name(text: str) -> str:
+    """The name of a registered model."""
+    from components.register_student import require_model_name
+
+    try:
+        return require_model_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def override(text: str) -> tuple[str, str]:
     """`a.b=value` as a pair."""
     name, equals, value = text.partition("=")
@@ -71,5 +81,6 @@ def registry_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--mlflow-uri", default="", metavar="URI", help="the registry (default: ROOT/mlflow.db)"
     )
-    parser.add_argument("--model", default="dcclip", help="the registered model's name (default: dcclip)")
+    text = "the registered model's name (default: dcclip)"
+    parser.add_argument("--model", type=model_name, default="dcclip", help=text)
     return parser

@@ -75,8 +75,8 @@ def _typed(package: Package, name: str, text: str) -> Any:
     wanted, words = TYPES[kind]
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise StepError(f"{name}={text!r} should be {words}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise StepError(f"{name}={text[:300]!r} should be {words}: {error}") from None
     if type(value) is not wanted and not (wanted is float and type(value) is int):
         raise StepError(f"{name}={text!r} should be {words}")
     return value

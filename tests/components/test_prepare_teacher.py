@@ -20,6 +20,18 @@ from training.settings import TeacherMember
 from training.teacher import load_teacher
 
 
+@pytest.mark.parametrize("revision", ["", "main", "v1.0", "abc123", "0" * 39, "G" * 40, "0" * 41])
+def test_a_hub_teacher_is_pinned_by_a_commit(revision):
+    """A branch may be another model tomorrow."""
+    for config in (
+        PrepareTeacher("hf:a/b", revision),
+        PrepareTeacher("ensemble:", members=(TeacherMember("hf:a/b", revision),)),
+    ):
+        with pytest.raises(StepError, match="is not pinned: give the commit"):
+            require_pinned(config)
+    require_pinned(PrepareTeacher("hf:a/b", "0123456789abcdef" * 2 + "01234567"))
+
+
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> list[str]:
     """Directories of two models, as a hub would have them."""

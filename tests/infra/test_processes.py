@@ -70,3 +70,33 @@ def test_what_follows_the_body_may_start_processes():
     run, _ = start("pass\nprint(subprocess.run(['echo', 'after'], capture_output=True).stdout)")
     out, _ = run.communicate("\n")
     assert out == "b'after\\n'\n"
+
+
+STEP = """
+import subprocess, sys, time
+from infra.processes import end_with_parent
+end_with_parent()
+grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(grandchild.pid, flush=True)
+time.sleep(60)
+"""
+STARTER = f"""
+import os, subprocess, sys
+os.environ["DCCLIP_PARENT"] = sys.argv[1] or str(os.getpid())
+child = subprocess.Popen([sys.executable, "-c", {STEP!r}], stdout=subprocess.PIPE, text=True)
+print(child.pid, child.stdout.readline(), flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.parametrize("parent, ends", [("", True), ("1", False)])
+def test_a_step_and_what_it_started_end_with_a_run_that_is_killed(parent, ends):
+    """Not where the variable names another process, as nothing does on a cluster."""
+    run = subprocess.Popen([sys.executable, "-c", STARTER, parent], stdout=subprocess.PIPE, text=True)
+    step, grandchild = (psutil.Process(int(word)) for word in run.stdout.readline().split())
+    run.kill()
+    run.wait()
+    gone, alive = psutil.wait_procs([step, grandchild], timeout=10 if ends else 0.5)
+    for process in alive:
+        process.kill()
+    assert (len(gone) == 2) is ends

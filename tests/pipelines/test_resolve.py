@@ -117,6 +117,34 @@ def test_what_cannot_be_replaced_is_named(dotted, given, message):
         choose_recipe("demo", {dotted: given})
 
 
+@pytest.mark.parametrize(
+    "deep",
+    ["[" * 5_000, "[" * 300 + "]" * 300, '{"a":' * 400 + "1" + "}" * 400, "1" * 9_000],
+    ids=["open", "lists", "objects", "digits"],
+)
+@pytest.mark.parametrize(
+    "dotted", ["download_pairs.lists", "distill_student.seed", "distill_student.student"]
+)
+def test_a_value_of_any_depth_is_told_in_a_line(dotted, deep):
+    with pytest.raises(StepError) as caught:
+        choose_recipe("demo", {dotted: deep})
+    assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "", "a:b", "x@champion", "a'b", "..", "a\nb", "-a", "a" * 200]
+)
+def test_the_name_of_a_model_is_a_name(name):
+    with pytest.raises(StepError, match="a model's name is of letters"):
+        choose_recipe("demo", {"register_student.model": name})
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "65536"])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(StepError, match="corpus.port is 0 to 65535"):
+        choose_recipe("demo", {"corpus.port": port})
+
+
 def test_an_unknown_recipe_is_named_with_the_known():
     with pytest.raises(StepError, match="there is no recipe 'dmeo'; choose one of demo, smoke, full"):
         choose_recipe("dmeo", {})

@@ -1,10 +1,11 @@
 """The data card: every figure of the steps is in it, and no caption or path breaks its tables."""
 
 import json
+import re
 
 import pytest
 
-from training.data_card import build_card, write_card
+from training.data_card import build_card, plain_text, write_card
 from training.evidence import drop_sheets
 
 RECORDS = {
@@ -71,6 +72,37 @@ def test_people_and_programs_read_the_same_figures(card, tmp_path):
         ["select_pairs", "lowest_score.zh", "0.25"],
     ):
         assert row in rows
+
+
+HOSTILE = "a<script>alert(1)</script>|[x](javascript:1)`*b*` ![i](http://a/i.png) \u202egnp\\ _c_ ~d~\n# e"
+
+
+def test_no_list_name_or_licence_is_markup(tmp_path):
+    """In the data card; tests/training/test_model_card.py has the other one."""
+    records = {
+        **RECORDS,
+        "raw": {**RECORDS["raw"], "facts": {**RECORDS["raw"]["facts"], "lists": {HOSTILE: 1}}},
+    }
+    records["raw"]["values"] = {"lists": [{"path": HOSTILE, "licence": HOSTILE}]}
+    write_card(tmp_path, build_card(records, SELECTED, {"drop_share": 0.1}))
+    text = (tmp_path / "data_card.md").read_text()
+    assert_harmless(text)
+    (row,) = [row for row in text.split("\n") if "alert" in row]
+    assert row.replace("\\|", "").count("|") == 5
+
+
+def assert_harmless(text: str) -> None:
+    for markup in ("<script", "\u202e", "![", "\n# e"):
+        assert markup not in text
+    assert re.search(r"(?<!\\)[`*\[\]~]", text.split("alert(1)")[1].split("\n")[0]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CC BY 4.0", "zh_too_short", "https://creativecommons.org/licenses/by/4.0/", "-0.25", "#1 & 2", "柠檬"],
+)
+def test_ordinary_texts_stay_readable(text):
+    assert plain_text(text).replace("&amp;", "&") == text
 
 
 def test_drops_become_sheets_by_step_and_reason(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from toy_training import TINY, noise, tiny_student
+from toy_training import TINY, noise, png, tiny_student
 
 from training import quantize, shards
 from training.calibration import calibration_pixels
@@ -129,6 +129,17 @@ def test_calibration_takes_pictures_of_every_shard(corpus, student, num, found):
     paths = sorted((corpus.embedded / "shards").glob("*.tar"))
     assert len(paths) == 2
     assert calibration_pixels(paths, student, num).shape == (found, 3, 32, 32)
+
+
+def test_the_order_of_a_tar_changes_no_calibration(student, tmp_path):
+    """It differs from crawl to crawl, and with it image.int8.onnx did."""
+    samples = [{"__key__": f"{number:09d}", "png": png(noise(number)), "json": b"{}"} for number in range(12)]
+    found = []
+    for name, order in (("one", samples), ("other", [*samples[5:], *samples[:5]]), ("third", samples[::-1])):
+        shards.write_shard(tmp_path / f"{name}.tar", order)
+        found.append(calibration_pixels([tmp_path / f"{name}.tar"], student, 5))
+    assert len(found[0]) == 5
+    assert (found[0] == found[1]).all() and (found[0] == found[2]).all()
 
 
 def test_a_picture_that_cannot_be_decoded_is_passed_over(student, tmp_path):

@@ -5,25 +5,12 @@ from pathlib import Path
 
 from training.exams.class_folders import is_junk
 from training.exams.folders import NAMES, SPLIT, ExamError, holds_set
-from training.exams.plain_names import plain_name
+from training.exams.plain_names import names_of, plain_name
 from training.exams.settings import ExamSource, HubSet
 
-# A set by the names that ELEVATER's toolkit, clip_benchmark and torchvision give it, the best data first:
-# clip_benchmark's voc2007 holds single objects cut out, with one label each, its twin whole pictures.
-ALIASES = (
-    ("caltech-101", "caltech101"),
-    ("eurosat_clip", "eurosat"),
-    ("fgvc-aircraft-2013b-variants102", "fgvc_aircraft", "fgvc-aircraft", "aircraft"),
-    ("kitti-distance", "kitti_closest_vehicle_distance", "kitti"),
-    ("oxford-flower-102", "flowers", "flowers102", "oxford_flowers102"),
-    ("oxford-iiit-pets", "pets", "oxford-iiit-pet"),
-    ("patch-camelyon", "pcam"),
-    ("resisc45_clip", "resisc45"),
-    ("stanford-cars", "cars"),
-    ("voc-2007-classification", "voc2007_multilabel", "voc2007"),
-)
 # How clip_benchmark's repositories are called: wds_food101, wds_vtab-pets.
 PREFIX = re.compile(r"^(wds_)?(vtab[-_])?")
+__all__ = ["fetch", "find_set", "list_sets", "names_of"]
 FETCHED = (f"{SPLIT}/*.tar", f"{SPLIT}/nshards.txt", f"{NAMES}*.txt", "zeroshot_*.txt", "dataset_type.txt")
 
 
@@ -45,13 +32,6 @@ def find_set(source: ExamSource, name: str, only: bool = False) -> Path | None:
         return home
     found = {plain_name(PREFIX.sub("", item.name)): item for item in sorted(home.iterdir()) if item.is_dir()}
     return next((found[spelling] for spelling in wanted if spelling in found), None)
-
-
-def names_of(name: str) -> list[str]:
-    """The plain names that a set's folder may have."""
-    plain = plain_name(name)
-    group = next((group for group in ALIASES if plain in map(plain_name, group)), ())
-    return [plain, *(plain_name(alias) for alias in group)]
 
 
 def list_sets(source: ExamSource) -> list[str]:

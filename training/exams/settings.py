@@ -64,5 +64,8 @@ class ExamSource:
             raise ValueError(f"an exam's languages are among {', '.join(LANGUAGES)}, not {self.languages}")
         if not self.models or set(self.models) - set(MODELS):
             raise ValueError(f"an exam's models are among {', '.join(MODELS)}, not {self.models}")
+        for name in (*self.sets, *(item.name for item in self.hub)):
+            if not name or "/" in name or "\\" in name or ".." in name:
+                raise ValueError(f"a data set's name is that of a folder, not {name!r}")
         if not self.path and not self.hub:
             raise ValueError(f"an exam of the kind {self.kind} needs a path or sets from a hub")
