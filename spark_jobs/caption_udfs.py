@@ -17,7 +17,7 @@ MIN_CHARS_FOR_MODEL = 20
 FIRST_CHINESE = "\u2e80"
 
 
-def _mapped(make: Callable[[], Callable[[str], object]], type_name: str) -> Callable[[Column], Column]:
+def mapped(make: Callable[[], Callable[[str], object]], type_name: str) -> Callable[[Column], Column]:
     """An Arrow UDF that maps text; `make` is called in the worker, once for each of its partitions."""
 
     def run(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
@@ -40,7 +40,7 @@ def has_words(words: list[str]) -> Callable[[Column], Column]:
     Chinese one is found wherever it is.
     """
     wanted = tuple(sorted({_plain(word).strip() for word in words} - {""}))
-    return _mapped(lambda: _finder(wanted), "boolean")
+    return mapped(lambda: _finder(wanted), "boolean")
 
 
 @cache
@@ -74,7 +74,7 @@ def _joined(text: str, place: int) -> bool:
 
 def foreign_score(lang: str) -> Callable[[Column], Column]:
     """The model's probability for its first choice, when that is another language; else 0."""
-    return _mapped(lambda: _scorer(lang), "double")
+    return mapped(lambda: _scorer(lang), "double")
 
 
 @cache
@@ -95,7 +95,7 @@ def _scorer(lang: str) -> Callable[[str], float]:
 
 def simplified(column: str) -> Column:
     """Traditional Chinese characters as simplified ones."""
-    return _mapped(_simplifier, "string")(F.col(column))
+    return mapped(_simplifier, "string")(F.col(column))
 
 
 @cache

@@ -27,10 +27,6 @@ KANA_OR_HANGUL = regex.compile(r"[\p{Hiragana}\p{Katakana}\p{Hangul}]")
 NOT_ENGLISH = regex.compile(r"\p{Han}|[\p{L}--[\p{Latin}\p{Greek}\p{Common}]]", regex.V1)
 ENGLISH = regex.compile(r"\p{Latin}|^\P{L}+$")
 DOWNLOADS = [(regex.compile(f"(?i){pattern}"), reason) for pattern, reason in DOWNLOAD_REASONS.items()]
-MARKUP_PATTERNS = [
-    (regex.compile(pattern.replace(r"\z", r"\Z")), instead.replace("$1", r"\1"))
-    for pattern, instead in MARKUP
-]
 NAMES = ("url", "email", "phone", "file_name", "boilerplate")
 PATTERNS = {lang: {name: regex.compile(pattern_of(name, lang)) for name in NAMES} for lang in LANGUAGES}
 
@@ -50,7 +46,7 @@ def cleaned(caption: str | None) -> str | None:
 
 def without_markup(caption: str) -> str:
     """The caption without tags and what they hide."""
-    for pattern, instead in MARKUP_PATTERNS:
+    for pattern, instead in MARKUP:
         caption = pattern.sub(instead, caption)
     return caption
 
