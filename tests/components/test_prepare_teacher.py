@@ -93,7 +93,7 @@ def test_an_unknown_kind_is_refused(source, tmp_path):
 
 
 def test_every_member_from_a_hub_must_be_pinned():
-    members = (TeacherMember("hf:BAAI/AltCLIP", "abc"), TeacherMember("hf:google/siglip2"))
+    members = (TeacherMember("hf:BAAI/AltCLIP", "a" * 40), TeacherMember("hf:google/siglip2"))
     with pytest.raises(StepError, match=r"google/siglip2 .* prepare_teacher\.members\.1\.revision=COMMIT"):
         require_pinned(PrepareTeacher("ensemble:", members=members))
 
