@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from infra.text_lines import read_lines
+
 DECODE = Path(__file__).parent.parent / "infra" / "decode.py"
 IMPORT = "from infra.decode import "
 
@@ -12,9 +14,9 @@ def self_contained(source: Path) -> str:
     Raises:
         ValueError: there is not exactly one such line.
     """
-    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_lines(source)
     found = [number for number, line in enumerate(lines) if line.startswith(IMPORT)]
     if len(found) != 1 or "(" in lines[found[0]]:
         raise ValueError(f"{source} must have one line that starts with {IMPORT!r}")
-    lines[found[0]] = DECODE.read_text(encoding="utf-8")
-    return "".join(lines)
+    lines[found[0] : found[0] + 1] = read_lines(DECODE)
+    return "\n".join(lines) + "\n"

@@ -102,8 +102,8 @@ def find_loss(error: BaseException | None) -> BaseException | None:
 
 def _what_to_do(address: str, lost: BaseException) -> str:
     """For a person whose step has lost Ray, or a part of it."""
-    lines = str(lost).strip().splitlines() or ["no message"]
-    what = f"{type(lost).__name__}: {lines[0].strip()[:200]}"
+    message, *_ = (str(lost).strip() or "no message").split("\n")
+    what = f"{type(lost).__name__}: {message.strip()[:200]}"
     if not address:
         return (
             f"the step's own Ray lost a process ({what}), most often for want of memory: give the step more "

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from infra import object_store
 from infra.console import ANSI, MARKED
+from infra.text_lines import split_lines
 from infra.object_store import SCHEME, StoreError
 from pipelines.server.connection import Client, ServerError
 from pipelines.server.run import Run, get_text
@@ -37,7 +38,7 @@ def last_line(client: Client, run: Run, attempt: Attempt) -> str:
 
 def marked_lines(log: str) -> list[tuple[str, str]]:
     """(step, text) of the lines that a person should see."""
-    return [found.groups() for line in log.splitlines() if (found := MARKED.search(ANSI.sub("", line)))]
+    return [found.groups() for line in split_lines(log) if (found := MARKED.search(ANSI.sub("", line)))]
 
 
 def _logs(client: Client, run: Run, task: str, attempt: Attempt | None) -> Iterator[str]:

@@ -15,8 +15,8 @@ ARTIFACTS_BYTES = 12_000
 
 @pytest.fixture
 def root(tmp_path):
-    """A root with whatever a recipe names, empty."""
-    for name in ("lists/wukong", "exams/gate", "exams/elevater", "corpus/exam"):
+    """A root with whatever a recipe names, next to empty."""
+    for name in ("lists/wukong", "exams/gate", "exams/elevater/a-set", "corpus/exam"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("lists/cc12m.tsv", "corpus/pairs.zh.csv", "corpus/pairs.en.csv"):
         write_json(tmp_path / name, [])
