@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from infra import object_store
 from infra.console import ANSI, MARKED
-from infra.text_lines import split_lines
 from infra.object_store import SCHEME, StoreError
+from infra.text_lines import split_lines
 from pipelines.server.connection import Client, ServerError
 from pipelines.server.run import Run, get_text
 from pipelines.server.workflow import Attempt

@@ -11,7 +11,7 @@ WANTED = (
     "storage_root=/mnt/nowhere",
     "mlflow_uri=http://mlflow:5000",
     "--set",
-    "prepare_teacher.revision=0123abcd",
+    "prepare_teacher.revision=0123abcd0123abcd0123abcd0123abcd0123abcd",
 )
 
 
@@ -49,7 +49,9 @@ def test_a_schedule_is_made_as_the_retraining_needs_it(backend, schedule):
     assert made["display_name"] == "dcclip-full"
     version = made["pipeline_version_reference"]["pipeline_version_id"]
     assert version == only(backend.versions)["pipeline_version_id"]
-    assert made["runtime_config"]["parameters"]["overrides"] == {"prepare_teacher.revision": "0123abcd"}
+    assert made["runtime_config"]["parameters"]["overrides"] == {
+        "prepare_teacher.revision": "0123abcd0123abcd0123abcd0123abcd0123abcd"
+    }
     assert "dcclip-full: made\n" in out
     assert "next        Sun " in out
 

@@ -29,7 +29,7 @@ PARAMETERS = (
     "ray_address=ray:6379",
     "mlflow_uri=http://mlflow:5000",
 )
-PINNED = ("--set", "prepare_teacher.revision=0123abcd")
+PINNED = ("--set", "prepare_teacher.revision=0123abcd0123abcd0123abcd0123abcd0123abcd")
 LAST = "register-student"
 
 
@@ -67,7 +67,7 @@ def only(items: dict) -> dict:
 def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package, tmp_path):
     file = tmp_path / "dcclip-full.yaml"
     file.write_text(package.text)
-    overrides = 'overrides={"distill_student.seed": 1, "prepare_teacher.revision": "0123abcd"}'
+    overrides = 'overrides={"distill_student.seed": 1, "prepare_teacher.revision": "0123abcd0123abcd0123abcd0123abcd0123abcd"}'
     command = [Path(sys.executable).with_name("kfp"), "--endpoint", endpoint, "run", "submit", "-e", "dcclip"]
     done = subprocess.run(
         [*command, "-f", file, *PARAMETERS, overrides], capture_output=True, text=True, check=True
@@ -76,7 +76,10 @@ def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package
     assert f"{endpoint}/#/runs/details/{run['run_id']}" in done.stdout
     assert only(backend.experiments)["display_name"] == "dcclip"
     parameters = run["runtime_config"]["parameters"]
-    assert parameters["overrides"] == {"distill_student.seed": 1, "prepare_teacher.revision": "0123abcd"}
+    assert parameters["overrides"] == {
+        "distill_student.seed": 1,
+        "prepare_teacher.revision": "0123abcd0123abcd0123abcd0123abcd0123abcd",
+    }
     assert parameters["recipe"] == "full"
     assert run["pipeline_spec"]["pipeline_spec"]["pipelineInfo"]["name"] == "dcclip-full"
 
@@ -98,7 +101,7 @@ def test_submit_uploads_and_runs(backend, endpoint, dcclip, package):
     assert run["display_name"] == "mine"
     assert run["runtime_config"]["parameters"] == {
         **dict(word.split("=", 1) for word in PARAMETERS),
-        "overrides": {"prepare_teacher.revision": "0123abcd"},
+        "overrides": {"prepare_teacher.revision": "0123abcd0123abcd0123abcd0123abcd0123abcd"},
     }
     assert only(backend.experiments)["display_name"] == "dcclip"
     assert f"see         {endpoint}/#/runs/details/{run['run_id']}\n" in out

@@ -14,7 +14,13 @@ from tests.pipelines.kfp_beside import Beside
 from tests.pipelines.kfp_server import Backend, serving
 
 WATCH = ("submit", "dcclip-full", "recipe=full", "storage_root=/mnt/nowhere", "mlflow_uri=http://mlflow:5000")
-WATCH += ("--set", "prepare_teacher.revision=0123abcd", "--watch", "--every", "0")
+WATCH += (
+    "--set",
+    "prepare_teacher.revision=0123abcd0123abcd0123abcd0123abcd0123abcd",
+    "--watch",
+    "--every",
+    "0",
+)
 UNSCHEDULABLE = "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory."
 REASON = "no pair passed the filters; the reasons are above, the thresholds in the recipe"
 LOG = f"I1127 launcher\n[filter_pairs] kept 0 of 5\n[filter_pairs] failed: {REASON}\nF1127 exit status 1\n"
