@@ -67,7 +67,8 @@ def only(items: dict) -> dict:
 def test_the_stock_command_runs_the_compiled_pipeline(backend, endpoint, package, tmp_path):
     file = tmp_path / "dcclip-full.yaml"
     file.write_text(package.text)
-    overrides = 'overrides={"distill_student.seed": 1, "prepare_teacher.revision": "0123abcd0123abcd0123abcd0123abcd0123abcd"}'
+    revision = "0123abcd0123abcd0123abcd0123abcd0123abcd"
+    overrides = f'overrides={{"distill_student.seed": 1, "prepare_teacher.revision": "{revision}"}}'
     command = [Path(sys.executable).with_name("kfp"), "--endpoint", endpoint, "run", "submit", "-e", "dcclip"]
     done = subprocess.run(
         [*command, "-f", file, *PARAMETERS, overrides], capture_output=True, text=True, check=True
