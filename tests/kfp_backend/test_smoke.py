@@ -34,8 +34,8 @@ from tests.smoke_run import PORT
 
 RECIPE = {"recipe": "smoke", "spark_master": "local[2]"}
 PORT_OVERRIDE = {"corpus.port": PORT}
-# What register_student reads of the store; of the other results it wants the records alone.
-READ_BY_REGISTER = ("export_student", "evaluate_student")
+# What is read of the store, by register_student and as the page of the funnel; else the records alone.
+READ_BY_REGISTER = ("export_student", "evaluate_student", "select_pairs")
 
 
 def places_of(printed: str) -> dict[str, str]:
