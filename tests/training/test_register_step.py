@@ -56,7 +56,7 @@ def config(exam_folder) -> RegisterStudent:
 def test_tags_tell_where_a_version_comes_from_and_what_it_can_do(steps, config):
     candidate = make_candidate(config, steps)
     tags = dict(candidate.tags)
-    assert [len(tags.pop(name)) for name in ("recipe", "code")] == [12, 12]
+    assert [len(tags.pop(name)) for name in ("recipe", "code")] == [32, 32]
     assert tags == {
         "student": "student",
         "onnx": "onnx",
