@@ -17,6 +17,7 @@ import html
 import re
 import sys
 import unicodedata
+from functools import cache
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -66,7 +67,7 @@ _ATTRIBUTE = (
 
 
 def _tag(names: str) -> str:
-    """A tag of one of these names; attributes are bounded, for Java goes deeper with each."""
+    """A tag of one of these names; attributes are bounded, so that no caption takes long."""
     return rf"(?i)</?(?:{names})(?:\s{{1,9}}{_ATTRIBUTE}){{0,50}}\s{{0,9}}/?>"
 
 
@@ -93,8 +94,9 @@ ENTITY = re.compile(
 )
 
 
-def _folds() -> dict[str, str]:
-    """The characters that are written as one of ASCII."""
+@cache
+def folds() -> dict[str, str]:
+    """The characters that are written as one of ASCII; found once, and not by workers, who need none."""
     wide = {chr(ord(char) + 0xFEE0): char for char in map(chr, range(0x21, 0x7F)) if char.isalnum()}
     wide |= {chr(ord(char) + 0xFEE0): char for char in WIDE_SIGNS}
     fancy = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(0x1D400, 0x1D800)}
@@ -106,9 +108,6 @@ def _folds() -> dict[str, str]:
     return {
         char: text for char, text in (wide | fancy | digits).items() if text.isascii() and char not in text
     }
-
-
-FOLDS = _folds()
 
 
 def stripped(column: str | Column) -> Column:
@@ -127,7 +126,7 @@ def _cleaned(text: Column) -> Column:
     marked = text.contains("<") | text.contains("&")
     # Only what is marked crosses into Python: the rest is null there.
     seen = F.coalesce(mapped(lambda: read_markup, "string")(F.when(marked, text)), text)
-    seen = F.translate(seen, "".join(FOLDS), "".join(FOLDS.values()))
+    seen = F.translate(seen, "".join(folds()), "".join(folds().values()))
     return F.regexp_replace(F.regexp_replace(seen, f"[{UNSEEN}]+", ""), f"[{SPACE}]+", " ")
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import regex
 
 from spark_jobs.caption_rules import pattern_of
-from spark_jobs.clean_captions import FOLDS, MARKUP
+from spark_jobs.clean_captions import folds, without_markup
 from spark_jobs.limits import CaptionLimits, ImageLimits
 from spark_jobs.rules import DOWNLOAD_REASONS, LANGUAGES
 
@@ -40,15 +40,8 @@ def cleaned(caption: str | None) -> str | None:
         for _ in range(2):
             caption = html.unescape(regex.sub("&(?:amp;)+", "&", caption))
         caption = without_markup(caption)
-    caption = caption if caption.isascii() else "".join(FOLDS.get(char, char) for char in caption)
+    caption = caption if caption.isascii() else "".join(folds().get(char, char) for char in caption)
     return SPACE.sub(" ", UNSEEN.sub("", caption)).strip(" ")
-
-
-def without_markup(caption: str) -> str:
-    """The caption without tags and what they hide."""
-    for pattern, instead in MARKUP:
-        caption = pattern.sub(instead, caption)
-    return caption
 
 
 def caption_reason(lang: str, caption: str | None, limits: CaptionLimits) -> str | None:
