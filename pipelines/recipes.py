@@ -156,7 +156,8 @@ def smoke() -> Recipe:
         download_pairs=replace(base.download_pairs, pairs_per_shard=100),
         prepare_teacher=PrepareTeacher("lit:", lit=SMOKE_TUNING),
         distill_student=DistillStudent(student, phases),
-        align_student=AlignStudent((replace(BOTH_TOWERS, num_steps=10, batch_size=32),)),
+        # Stage 1 has two workers; here one more would do nothing but start.
+        align_student=AlignStudent((replace(BOTH_TOWERS, num_steps=10, batch_size=32),), num_workers=1),
         dataset=DataSet("smoke"),
     )
 

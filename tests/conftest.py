@@ -48,10 +48,15 @@ def starts_engine(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that start engines; those that need the smoke run take longest, so they are begun first."""
-    for item in filter(starts_engine, items):
+    """Mark tests that start engines, and order files so that no worker is left alone with a long one.
+
+    Those that need the smoke run take longest and are begun first, then those that start engines.
+    """
+    engines = set(filter(starts_engine, items))
+    for item in engines:
         item.add_marker("engine")
-    items.sort(key=lambda item: not uses_smoke_run(item.path))
+    heavy = {item.path for item in engines}
+    items.sort(key=lambda item: (not uses_smoke_run(item.path), item.path not in heavy))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -21,6 +21,8 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "0")
 os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
 os.environ.setdefault("RAY_COLOR_PREFIX", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+# An actor that tells workers when their node is to be taken: ours save by the clock and go on from that.
+os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
 # A driver that does not reach the head ends without a word; we say it before that (training/ray_node.py).
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "120")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -66,7 +68,8 @@ def ray_session(address: str, environment: dict[str, str] | None = None) -> Iter
     runtime = {"env_vars": environment} if environment else None
     with joined(address) if address else contextlib.nullcontext() as ip:
         # Without an address Ray would take whatever cluster was last started on this machine.
-        where = {"address": address, "_node_ip_address": ip} if address else {"address": "local"}
+        here = {"address": "local", "include_dashboard": False}
+        where = {"address": address, "_node_ip_address": ip} if address else here
         ray.init(logging_level="warning", runtime_env=runtime, **where)
         try:
             yield
