@@ -26,11 +26,14 @@ import pyarrow.parquet as pq
 from components import crawl_records
 from components.crawl_guard import PAUSE_WANTED, guarded, main, replaced, worker_environment
 from components.download_pairs import DownloadPairs
+from components.outages import OutageLimits
 from components.step import StepError
 from infra.console import say
 from infra.safe_fetch import FetchLimits
 
 READER = main.Reader
+# Words of X-Robots-Tag that refuse: img2dataset's, and the one that means all of them.
+OPT_OUTS = ("noai", "noimageai", "noindex", "noimageindex", "none")
 
 
 def crawl_urls(config: DownloadPairs, urls: Path, place: Path, engines: dict, first_shard: int = 0) -> dict:
@@ -78,10 +81,14 @@ def _crawl_round(
         _pause(urls, config.max_pause_seconds)
     crawl_records.forget_unfinished(shards, first)
     text = "URLs tried again" if is_retry else "URLs tried"
-    with crawl_records.shown(shards, first, total, text), _adapted(config, first):
+    with crawl_records.shown(shards, first, total, text), _adapted(config, first, is_retry):
         _download(config, urls, columns, shards)
     if lost := total - crawl_records.num_crawled(shards, first):
-        raise StepError(f"{lost} URLs are in shards that could not be written (see the full log); run again")
+        raise StepError(
+            f"{lost} URLs are in shards that could not be finished: they could not be written, or most hosts "
+            "had no answer (the full log says which). Run again: what is finished is kept. If so many hosts "
+            "are gone indeed, accept it: download_pairs.max_unanswered_share=1"
+        )
 
 
 def _pause(again: Path, max_seconds: float) -> None:
@@ -95,7 +102,7 @@ def _pause(again: Path, max_seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def _adapted(config: DownloadPairs, first: int) -> Iterator[None]:
+def _adapted(config: DownloadPairs, first: int, is_retry: bool) -> Iterator[None]:
     """While this is open, img2dataset keeps our limits and numbers shards from `first` on."""
     limits = FetchLimits(
         max_bytes=config.max_bytes,
@@ -104,11 +111,15 @@ def _adapted(config: DownloadPairs, first: int) -> Iterator[None]:
         allow_private_addresses=config.allow_private_addresses,
         max_requests_per_second_per_host=config.max_requests_per_second_per_host,
         allowed_private_hosts=config.allowed_private_hosts,
+        allowed_ports=config.allowed_ports,
     )
+    # All rows that are tried again had no answer before.
+    max_share = 1.0 if is_retry else config.max_unanswered_share
+    outages = OutageLimits(max_share, config.max_pause_seconds)
     # At Ctrl-C it would end this process as if all were well.
     signals = SimpleNamespace(signal=lambda *_: None, SIGINT=signal.SIGINT)
     with (
-        guarded(limits, config.max_pixels),
+        guarded(limits, config.max_pixels, outages),
         replaced(main, "Reader", functools.partial(_reader, first)),
         replaced(main, "LoggerProcess", NoLogger),
         replaced(main, "signal", signals),
@@ -157,6 +168,7 @@ def _download(config: DownloadPairs, urls: Path, columns: list[str], shards: Pat
         incremental_mode="incremental",
         distributor=config.distributor,
         user_agent_token=config.user_agent_token or None,
+        disallowed_header_directives=list(OPT_OUTS),
     )
 
 

@@ -35,6 +35,7 @@ from img2dataset import downloader
 from components import worker_pool
 from components.byte_budget import ByteBudget, HeldBody
 from components.decoder import IsolatedResizer
+from components.outages import OutageLimits
 from components.picture_header import MAX_JPEG_PASSES, count_passes, read_size
 from components.reduced_decoding import Output
 from infra.crawl_reasons import PASSING_REASONS, reason_of
@@ -43,6 +44,7 @@ from infra.safe_fetch import MAX_DETAIL_CHARS, Allowance, FetchLimits, Refusal, 
 # The package has a function of this name, so that `import` finds no module.
 main = importlib.import_module("img2dataset.main")
 main.multiprocessing_distributor = worker_pool.distribute
+WRITE_STATS = downloader.write_stats
 
 USER_AGENT = "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:72.0) Gecko/20100101 Firefox/72.0"
 OPTED_OUT = "Use of image disallowed by X-Robots-Tag directive"
@@ -139,19 +141,33 @@ def _user_agent(token: str | None) -> str:
 class GuardedDownloader(downloader.Downloader):
     """img2dataset's worker for a shard, with our way to fetch; it is pickled into worker processes."""
 
-    def __init__(self, limits: FetchLimits, max_pixels: int, **settings: Any):
+    def __init__(self, limits: FetchLimits, max_pixels: int, outages: OutageLimits, **settings: Any):
         theirs = settings["resizer"]
         output = Output(theirs.image_size, theirs.encode_format, theirs.encode_params[1])
         super().__init__(**settings | {"resizer": IsolatedResizer(output)})
         self.limits = limits
         self.max_pixels = max_pixels
+        self.outages = outages
 
     def __call__(self, row: tuple) -> tuple[bool, tuple]:
         """Download one shard."""
         budget = ByteBudget(max(MAX_QUEUE_BYTES, self.limits.max_bytes))
         fetch = functools.partial(download_picture, self.limits, self.max_pixels, budget=budget)
-        with replaced(downloader, "download_image_with_retry", fetch):
+        with (
+            replaced(downloader, "download_image_with_retry", fetch),
+            replaced(downloader, "write_stats", self._write_stats),
+        ):
             return super().__call__(row)
+
+    def download_shard(self, row: tuple) -> None:
+        """Download one shard; raises what keeps it from being finished."""
+        self.outages.waited_out(lambda: super(GuardedDownloader, self).download_shard(row), row[0])
+
+    def _write_stats(self, *arguments: Any) -> None:
+        """In place of img2dataset's, whose file says that a shard is finished."""
+        # folder, number, count, successes, failed to download, failed to resize, start, end, counts, digits
+        self.outages.check(arguments[8].dump(), arguments[2])
+        WRITE_STATS(*arguments)
 
     def set_aside(self, row: tuple) -> tuple[bool, tuple]:
         """Write the records of a shard that nobody could download."""
@@ -160,13 +176,13 @@ class GuardedDownloader(downloader.Downloader):
 
 
 @contextlib.contextmanager
-def guarded(limits: FetchLimits, max_pixels: int) -> Iterator[None]:
+def guarded(limits: FetchLimits, max_pixels: int, outages: OutageLimits) -> Iterator[None]:
     """While this is open, img2dataset's `download` fetches within the limits, whatever its distributor.
 
     Worker processes started here also have OpenCV refuse larger pictures, should its reading of a header
     differ from ours.
     """
-    ours = functools.partial(GuardedDownloader, limits, max_pixels)
+    ours = functools.partial(GuardedDownloader, limits, max_pixels, outages)
     with replaced(main, "Downloader", ours), _environment(worker_environment(max_pixels)):
         yield
 

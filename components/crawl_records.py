@@ -130,7 +130,8 @@ def count_outcomes(shards: Path) -> dict:
         "downloaded": downloaded,
         "success_rate": round(downloaded / urls, 4),
         "failures": dict(failures.most_common()),
-        "images_per_second": round(downloaded / seconds, 1),
+        # A clock that was set back leaves no time at all.
+        "images_per_second": round(downloaded / seconds, 1) if seconds else 0.0,
         "seconds": round(seconds, 1),
         "megabytes": round(num_bytes / 1e6, 1),
     }

@@ -33,12 +33,15 @@ class DownloadPairs:
     address, where `num_processes` has no say. `retries` come at once; each of `retry_rounds` comes after
     the whole crawl, for rows whose failure may pass. A host is asked by one machine at most so often a
     second (0 is without bound), and between rounds a pause that hosts ask for is kept up to
-    `max_pause_seconds`. `user_agent_token` names the crawler to the servers, whose X-Robots-Tag may refuse
-    it by that name.
+    `max_pause_seconds`. A shard in which more than `max_unanswered_share` of the URLs have no answer at all
+    is crawled again after a pause, and fails at last: the likelier fault is our network's, and no fact
+    about the URLs. `user_agent_token` names the crawler to the servers, whose X-Robots-Tag may refuse it by
+    that name.
 
-    The last six bound what one URL may cost, its redirects and retries included, and where it may lead: into
-    our own network only to `allowed_private_hosts` (`images.internal:8080`), or anywhere there with
-    `allow_private_addresses`, which is nothing for URLs that strangers wrote.
+    The last seven bound what one URL may cost, its redirects and retries included, and where it may lead: to
+    ports 80, 443 and `allowed_ports`, and into our own network only to `allowed_private_hosts`
+    (`images.internal:8080`), or anywhere there with `allow_private_addresses`, which is nothing for URLs that
+    strangers wrote.
 
     `known` is filled in when the recipe is resolved: the crawl of the version that a new one grows from.
     """
@@ -56,6 +59,7 @@ class DownloadPairs:
     retries: int = 1
     retry_rounds: int = 0
     max_pause_seconds: float = 60.0
+    max_unanswered_share: float = 0.5
     max_requests_per_second_per_host: float = 20.0
     user_agent_token: str = ""
     distributor: str = "multiprocessing"
@@ -64,6 +68,7 @@ class DownloadPairs:
     max_pixels: int = 32_000_000
     max_redirects: int = 3
     max_seconds_per_image: float = 30.0
+    allowed_ports: tuple[int, ...] = ()
     allow_private_addresses: bool = False
     allowed_private_hosts: tuple[str, ...] = ()
     known: KnownCrawl | None = None

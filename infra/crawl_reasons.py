@@ -12,6 +12,7 @@ REFUSALS = (
     "bad_url",
     "forbidden_scheme",
     "forbidden_address",
+    "forbidden_port",
     "too_many_redirects",
     "too_many_bytes",
     "too_many_pixels",
@@ -31,8 +32,11 @@ DOWNLOAD_REASONS = {
     r"timed? ?out": "timed_out",
     r"CV_IO_MAX_IMAGE": "too_many_pixels",
     r"decoding error|cannot identify|OpenCV": "not_an_image",
-    r"Temporary failure in name resolution": "dns_failed",
-    r"refused|unreachable|Name or service|name resolution|nodename": "no_answer",
+    r"name resolution|System error": "dns_failed",
+    r"Name or service|nodename|No address associated": "no_such_host",
+    r"Too many open files|Cannot allocate|MemoryError|No buffer space": "out_of_resources",
+    r"Cannot assign requested address|start new thread|Resource temporarily": "out_of_resources",
+    r"refused|unreachable|No route to host|(Network|Host) is down": "no_answer",
     r"reset by peer|closed connection|IncompleteRead|Broken pipe": "connection_lost",
 }
 OTHER_REASON = "download_failed"
@@ -45,8 +49,14 @@ PASSING_REASONS = frozenset(
         "too_many_requests",
         "server_error",
         "dns_failed",
+        "no_answer",
+        "out_of_resources",
         "worker_killed",
     }
+)
+# Nobody spoke: as often the fault of this machine, its network or its name server as of the host.
+UNANSWERED_REASONS = frozenset(
+    {"timed_out", "connection_lost", "dns_failed", "no_such_host", "no_answer", "out_of_resources"}
 )
 
 

@@ -23,6 +23,9 @@ from pathlib import Path
 # A million places in a sparse file of 8 MB; what counts is how many hosts are asked at the same time.
 NUM_PLACES = 2**20
 TURN = struct.Struct("d")
+# Longer than any queue at a host; what says more is no turn that anyone has taken.
+MAX_WAIT_SECONDS = 600.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class HostTurns:
@@ -32,7 +35,7 @@ class HostTurns:
         self,
         path: Path,
         max_per_second: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ):
         self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -56,7 +59,8 @@ class HostTurns:
             fcntl.lockf(self.file, fcntl.LOCK_EX, TURN.size, offset)
             try:
                 now = self.clock()
-                turn = max(now, *TURN.unpack_from(self.turns, offset))
+                (free,) = TURN.unpack_from(self.turns, offset)
+                turn = free if now <= free < now + MAX_WAIT_SECONDS else now
                 TURN.pack_into(self.turns, offset, turn + self.interval_seconds)
             finally:
                 fcntl.lockf(self.file, fcntl.LOCK_UN, TURN.size, offset)
@@ -75,4 +79,6 @@ _opening = threading.Lock()
 
 @functools.cache
 def _opened(max_per_second: float) -> HostTurns:
-    return HostTurns(Path(tempfile.gettempdir()) / f"dcclip-turns-{os.getuid()}", max_per_second)
+    # The clock that nobody can set starts anew with the machine.
+    boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else "0"
+    return HostTurns(Path(tempfile.gettempdir()) / f"dcclip-turns-{os.getuid()}-{boot}", max_per_second)

@@ -8,8 +8,12 @@ of its own instead (infra/places.py).
 import contextlib
 import errno
 import fcntl
+import os
+import platform
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from infra.console import say
 
@@ -24,14 +28,30 @@ def alone_at(place: Path, step: str) -> Iterator[None]:
     locks = place.parent.parent / LOCKS
     locks.mkdir(parents=True, exist_ok=True)
     # Closing the file, as every end of the process does, gives the lock back.
-    with (locks / f"{step}-{place.name}").open("a") as lock:
+    with (locks / f"{step}-{place.name}").open("a+") as lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            say(step, f"another run works at {place}; waiting for it")
+            say(step, f"another run works at {place}{_holder(lock)}; waiting for it")
             fcntl.lockf(lock, fcntl.LOCK_EX)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
             say(step, f"no locks on this volume: let no two runs work at {place} at once")
+        _sign(lock)
         yield
+
+
+def _sign(lock: TextIO) -> None:
+    """Write who holds it, for those who wait; on a full disk nobody is told."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    with contextlib.suppress(OSError):
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()} since {since}")
+        lock.flush()
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    who = lock.read(200)
+    return f" ({who})" if who else ""

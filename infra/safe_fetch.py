@@ -58,7 +58,8 @@ class FetchLimits:
     """What one URL may cost, redirects and retries included; `max_bytes` counts headers too.
 
     `allowed_private_hosts` (HOST:PORT, as a URL has to spell them) may have addresses that are not public.
-    Requests to one host are spaced unless `max_requests_per_second_per_host` is 0; the wait costs no time.
+    Of the others the ports 80, 443 and `allowed_ports` are dialled. Requests to one host, which is a name or
+    an address, are spaced unless `max_requests_per_second_per_host` is 0; the wait costs no time.
     """
 
     max_bytes: int
@@ -67,6 +68,12 @@ class FetchLimits:
     allow_private_addresses: bool
     max_requests_per_second_per_host: float = 0.0
     allowed_private_hosts: tuple[str, ...] = ()
+    allowed_ports: tuple[int, ...] = ()
+
+    def check_port(self, host: str, port: int) -> None:
+        """Raises Refusal: forbidden_port, where no web server is expected."""
+        if port not in (*DEFAULT_PORTS.values(), *self.allowed_ports) and not self.allows_private(host, port):
+            raise Refusal("forbidden_port", f"{port}")
 
     def allows_private(self, host: str, port: int) -> bool:
         """Whether a host of a URL may have an address of our own network."""
@@ -103,10 +110,11 @@ class Allowance:
             self.seconds_to_wait()
             raise
 
-    def wait_for_turn(self, host: str) -> None:
-        """Until the host may be asked; a URL pays nothing for those that were before it."""
+    def wait_for_turn(self, names: set[str]) -> None:
+        """Until the host of these names may be asked; a URL pays nothing for those that were before it."""
         if self.limits.max_requests_per_second_per_host:
-            self.deadline += machine_turns(self.limits.max_requests_per_second_per_host).wait(host)
+            turns = machine_turns(self.limits.max_requests_per_second_per_host)
+            self.deadline += sum(map(turns.wait, names))
 
     def spend_bytes(self, count: int) -> None:
         """Raises Refusal: too_many_bytes, with these there are more than allowed."""
@@ -275,7 +283,9 @@ def _asked(parts: urllib.parse.SplitResult, headers: dict, allowance: Allowance,
     client.response_class = _FinalResponse
     allow_private = allowance.limits.allows_private(parts.hostname, port)
     found = find_addresses(parts.hostname, port, allow_private, resolve)
-    allowance.wait_for_turn(parts.hostname)
+    allowance.limits.check_port(parts.hostname, port)
+    # A server with many names is one host, and so is a name with many servers.
+    allowance.wait_for_turn({parts.hostname, found[0][4][0]})
     connection = _dial(found, allowance)
     if parts.scheme == "https":
         connection = _secure(connection, parts.hostname, allowance)

@@ -118,6 +118,7 @@ def demo() -> Recipe:
             encode_format="png",
             encode_quality=1,
             pairs_per_shard=500,
+            retry_rounds=1,
             max_requests_per_second_per_host=0.0,
         ),
         filter_pairs=FilterPairs(zh=SHORT_CHINESE, en=SHORT_ENGLISH, image=EMOJI),

@@ -1,5 +1,6 @@
 """Two runs of one recipe at once: one works, the other waits for it and takes its result."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,8 @@ def both(tmp_path):
     one = start(tmp_path, "one")
     read_until(one, "half")
     other = start(tmp_path, "other")
-    read_until(other, "another run works at")
+    line = read_until(other, "another run works at")
+    assert f"(process {one.pid} on {platform.node()} since 20" in line
     yield one, other
     for process in (one, other):
         process.kill()

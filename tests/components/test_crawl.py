@@ -223,6 +223,22 @@ def test_statistics_cut_off_or_a_row_lost_make_a_shard_anew(tmp_path, at_once):
     whole_rows(tmp_path / "shards", urls)
 
 
+def test_a_server_that_died_leaves_no_finished_shard(tmp_path, monkeypatch):
+    """What a dead server did not answer stayed as a fact, and a model learned from what was left."""
+    monkeypatch.setattr(
+        main, "multiprocessing_distributor", lambda _, load, shards, *rest: [*map(load, shards)]
+    )
+    with running() as site:
+        urls = [f"{site}/{number}.jpg" for number in range(6)]
+    lists = write_urls(tmp_path, urls)
+    with pytest.raises(StepError, match="6 URLs are in shards .* most hosts had no answer"):
+        crawl.crawl_urls(CONFIG, lists, tmp_path, {})
+    assert crawl_records.shard_numbers(tmp_path / "shards") == []
+    with pytest.raises(StepError, match="none of the URLs gave an image: .* Most often: no_answer"):
+        crawl.crawl_urls(replace(CONFIG, max_unanswered_share=1.0), lists, tmp_path, {})
+    whole_rows(tmp_path / "shards", urls)
+
+
 @pytest.mark.parametrize("longest, waited", [(60.0, [9]), (5.0, [5.0]), (0.0, [])])
 def test_a_pause_that_hosts_ask_for_is_kept_up_to_a_bound(tmp_path, at_once, monkeypatch, longest, waited):
     naps: list[float] = []
@@ -239,6 +255,7 @@ def test_a_pause_that_hosts_ask_for_is_kept_up_to_a_bound(tmp_path, at_once, mon
     [
         ("noai", "", "opted_out"),
         ("noindex, noimageai", "", "opted_out"),
+        ("none", "", "opted_out"),
         ("ourbot: noai", "OurBot", "opted_out"),
         ("ourbot: noai", "", None),
         ("otherbot: noai", "OurBot", None),

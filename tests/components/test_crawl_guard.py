@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from PIL import Image
 
 from components.crawl_guard import download_picture, guarded, main
 from components.download_pairs import DownloadPairs, crawl
+from components.outages import OutageLimits
 from components.step import StepError
 from components.url_lists import UrlList
 from infra import crawl_reasons, safe_fetch
@@ -287,6 +289,11 @@ def test_an_address_is_public_or_not(address, public):
 STRICT = replace(LIMITS, allow_private_addresses=False)
 
 
+def strict(port: int) -> FetchLimits:
+    """Limits of a recipe that lists the port of the tests' server."""
+    return replace(STRICT, allowed_ports=(port,))
+
+
 @pytest.mark.parametrize(
     "host",
     [
@@ -307,7 +314,7 @@ STRICT = replace(LIMITS, allow_private_addresses=False)
 )
 def test_no_spelling_of_an_address_of_ours_is_asked(port, host):
     Hostile.asked.clear()
-    body, message = download(f"http://{host}:{port}/good.jpg", STRICT)
+    body, message = download(f"http://{host}:{port}/good.jpg", strict(port))
     assert (body, reason_of(message), Hostile.asked) == (None, "forbidden_address", [])
 
 
@@ -376,13 +383,13 @@ def dialled(monkeypatch) -> list[tuple]:
 
 def test_the_connection_goes_to_the_address_that_was_checked(port, dialled):
     resolve = Rebinding()
-    body, message = download(f"http://rebind.test:{port}/good.jpg", STRICT, resolve=resolve)
+    body, message = download(f"http://rebind.test:{port}/good.jpg", strict(port), resolve=resolve)
     assert (body, message) == (JPEG, None)
     assert (resolve.num_asked, dialled) == (1, [(PUBLIC, port)])
 
 
 def test_a_name_that_changes_its_mind_between_redirects_is_refused(port, dialled):
-    body, message = download(f"http://rebind.test:{port}/to-good", STRICT, resolve=Rebinding())
+    body, message = download(f"http://rebind.test:{port}/to-good", strict(port), resolve=Rebinding())
     assert (body, message) == (None, "forbidden_address: rebind.test is 127.0.0.1")
     assert dialled == [(PUBLIC, port)]
 
@@ -403,7 +410,7 @@ def test_each_redirect_is_checked_like_the_first_url(port, dialled, path, reason
     def resolve(host, port, type):
         return answers(PUBLIC if host == "public.test" else host, port=port)
 
-    _, message = download(f"http://public.test:{port}{path}", STRICT, resolve=resolve)
+    _, message = download(f"http://public.test:{port}{path}", strict(port), resolve=resolve)
     assert reason_of(message) == reason, message
     assert {address for address, _ in dialled} == {PUBLIC}
 
@@ -468,7 +475,7 @@ OPENCV = "import sys, cv2, numpy; cv2.imdecode(numpy.frombuffer(sys.stdin.buffer
 @pytest.mark.parametrize("height, reason", [(1000, None), (1001, "too_many_pixels")])
 def test_a_worker_has_opencv_refuse_too_many_pixels_by_itself(height, reason):
     """Should a file mean one size to us and another to OpenCV."""
-    with guarded(LIMITS, MAX_PIXELS):
+    with guarded(LIMITS, MAX_PIXELS, OutageLimits(1.0, 0.0)):
         worker = [sys.executable, "-c", OPENCV]
         done = subprocess.run(worker, input=encode("PNG", (1000, height)), capture_output=True)
     assert reason_of(done.stderr.decode() or None) == reason
@@ -495,9 +502,35 @@ def test_no_recipe_reaches_private_addresses(name):
     ],
 )
 def test_one_host_and_port_may_be_let_in_alone(port, url, reason):
-    limits = replace(STRICT, allowed_private_hosts=(f"127.0.0.1:{port}",))
+    limits = replace(strict(port), allowed_private_hosts=(f"127.0.0.1:{port}",))
     _, message = download(url.format(port=port, other=port + 1), limits)
     assert reason_of(message) == reason
+
+
+def public(host, port, type) -> list[tuple]:
+    """A resolver that has one address for all."""
+    return answers(PUBLIC, port=port)
+
+
+@pytest.fixture
+def silent(monkeypatch) -> None:
+    """Nobody takes a connection."""
+    monkeypatch.setattr(safe_fetch, "_dial", Mock(side_effect=TimeoutError("timed out")))
+
+
+@pytest.mark.parametrize("ports, reason", [((), "forbidden_port"), ((6379,), "timed_out")])
+def test_ports_of_the_recipe_alone_are_dialled_beside_the_usual(silent, ports, reason):
+    limits = replace(STRICT, allowed_ports=ports)
+    _, message = download("http://a.test:6379/1.jpg", limits, resolve=public)
+    assert reason_of(message) == reason
+
+
+def test_two_names_of_one_address_are_one_host_and_so_are_two_addresses_of_a_name(silent, monkeypatch):
+    asked = []
+    monkeypatch.setattr(safe_fetch.Allowance, "wait_for_turn", lambda _, names: asked.append(names))
+    for name in ("a.test", "b.test"):
+        download(f"http://{name}/1.jpg", STRICT, resolve=public)
+    assert asked == [{"a.test", PUBLIC}, {"b.test", PUBLIC}]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "http://127.0.0.1:80", "user@host:80", "host:port", ""])

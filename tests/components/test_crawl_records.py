@@ -52,6 +52,12 @@ def test_outcomes_are_counted_over_shards_and_gaps(tmp_path):
     }
 
 
+def test_a_clock_that_was_set_back_leaves_no_rate(tmp_path):
+    write_shard(tmp_path, 0, [None, None, LOST], 4_000, 100)
+    counts = crawl_records.count_outcomes(tmp_path)
+    assert (counts["downloaded"], counts["seconds"], counts["images_per_second"]) == (2, 0.0, 0.0)
+
+
 def test_failed_rows_move_to_a_list_for_the_next_shard(tmp_path):
     shards = tmp_path / "shards"
     shards.mkdir()

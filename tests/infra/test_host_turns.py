@@ -83,5 +83,14 @@ def test_a_process_opens_the_file_once_for_all_crawls(tmp_path, monkeypatch):
     host_turns._opened.cache_clear()
 
 
-def test_the_clock_is_one_for_all_processes_and_crawls(tmp_path):
-    assert HostTurns(tmp_path / "turns", 4.0).clock is time.time
+def test_the_clock_is_one_for_all_processes_and_crawls_and_nobody_sets_it(tmp_path):
+    assert HostTurns(tmp_path / "turns", 4.0).clock is time.monotonic
+
+
+@pytest.mark.parametrize("stored", [1e9, float("inf"), float("nan"), -1e9])
+def test_a_turn_that_nobody_can_have_taken_is_not_waited_for(turns, stored):
+    for offset in range(0, len(turns.turns), host_turns.TURN.size * 4096):
+        host_turns.TURN.pack_into(turns.turns, offset, stored)
+    offset = host_turns.zlib.crc32(b"a.test") % host_turns.NUM_PLACES * host_turns.TURN.size
+    host_turns.TURN.pack_into(turns.turns, offset, stored)
+    assert [turns.wait("a.test") for _ in range(2)] == [0, 0.25]
