@@ -27,6 +27,7 @@ from infra.object_store import is_object
 from infra.places import read_record
 from infra.processes import PARENT, nothing_left_running
 from pipelines.containers import container_runner
+from pipelines.corpus_lock import corpus_kept
 from pipelines.full import PIPELINES
 from pipelines.resolve import choose_recipe, local_folder
 from pipelines.run_log import Console, open_log
@@ -83,7 +84,7 @@ def run_locally(
         StepError: the machine, the recipe or a step is at fault; the message says what to do.
         StoreError: object storage is.
     """
-    choose_recipe(recipe_name, overrides)
+    corpus = choose_recipe(recipe_name, overrides).corpus
     check_root(root)
     if in_containers and is_object(root):
         raise StepError(f"containers share a folder of this machine, which {root} is not: --root FOLDER")
@@ -95,6 +96,8 @@ def run_locally(
         log = stack.enter_context(open_log(folder / "run.log"))
         console = stack.enter_context(contextlib.redirect_stdout(Console(sys.stdout, log)))
         stack.enter_context(nothing_left_running())
+        if not is_object(root):
+            stack.enter_context(corpus_kept(corpus, here))
         addresses = {"storage_root": root, "mlflow_uri": sqlite_uri(here / "mlflow.db")}
         addresses |= {"s3_endpoint": s3_endpoint, **engines}
         runner = _open_runner(in_containers, here, folder / "kfp", stack)
