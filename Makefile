@@ -13,7 +13,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test test-fast bench-data bench-training bench-exam bench-export ablation manifests compile kind images locks test-images lint clean
+.PHONY: help install run smoke test test-fast test-hostile bench-data bench-training bench-exam bench-export ablation manifests compile kind images locks test-images lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -39,6 +39,9 @@ smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 
 test: $(READY) ## Run the tests, on two cores (about 20 minutes)
 	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+
+test-hostile: $(READY) ## Try far more broken images, kills, full disks and clocks (about 15 minutes)
+	@DCCLIP_HOSTILE=1 $(VENV)/bin/python -m pytest tests/hostile $(ARGS)
 
 test-fast: $(READY) ## Run the tests that start no engine (2 minutes)
 	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder -m "not engine" $(ARGS)
