@@ -290,3 +290,17 @@ def test_ray_may_bring_all_that_the_recipe_asks_for():
     asked = [recipe.embed_pairs.max_teachers]
     asked += [recipe.distill_student.num_workers, recipe.align_student.num_workers]
     assert max(asked) == most["gpu"]
+
+
+def test_executors_keep_to_what_steps_may_make(objects, pods):
+    """The policy's own words are judged by an API server alone; infra/README.md says by which."""
+    (policy,) = named(objects, "ValidatingAdmissionPolicy").values()
+    (binding,) = named(objects, "RoleBinding").values()
+    accounts = [f"system:serviceaccount:{each['namespace']}:{each['name']}" for each in binding["subjects"]]
+    (condition,) = policy["spec"]["matchConditions"]
+    assert re.findall(r"'(.*?)'", condition["expression"]) == accounts
+    pod = pods["spark executor"]["spec"]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("dcclip-worker", False)
+    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    assert kinds == {"emptyDir", "persistentVolumeClaim"}
+    assert not any("valueFrom" in each for container in pod["containers"] for each in container["env"])
