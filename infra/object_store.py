@@ -12,7 +12,8 @@ import fnmatch
 import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from infra.store import identity, json_bytes
 SCHEME = "s3://"
 PART_BYTES = 8 * 2**20
 NUM_THREADS = 8
+# As many as a request may remove.
+BATCH_KEYS = 1_000
+# What servers answer that cannot remove many at once, or want a checksum that boto3 does not send.
+NO_BATCHES = ("NotImplemented", "InvalidRequest", "InvalidDigest", "MissingContentMD5", "MalformedXML")
 # Shorter transfers need no progress.
 MIN_TRACKED_BYTES = 256 * 2**20
 WILDCARDS = "*?["
@@ -62,7 +67,7 @@ def is_object(path: Any) -> bool:
     return str(path).startswith(SCHEME)
 
 
-def _split(url: str) -> tuple[str, str]:
+def split_url(url: str) -> tuple[str, str]:
     """(bucket, key) of an address."""
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
     if not bucket:
@@ -72,7 +77,7 @@ def _split(url: str) -> tuple[str, str]:
 
 def key_of(url: str) -> str:
     """An address without its bucket."""
-    return _split(url)[1]
+    return split_url(url)[1]
 
 
 def _key(prefix: str, name: str) -> str:
@@ -81,7 +86,7 @@ def _key(prefix: str, name: str) -> str:
 
 
 @functools.cache
-def _client(endpoint: str):
+def client_at(endpoint: str):
     """A client; threads may share it."""
     import boto3
     from botocore.config import Config
@@ -135,9 +140,9 @@ def explained(url: str, endpoint: str) -> Iterator[None]:
 
 def list_items(url: str, endpoint: str) -> list[Item]:
     """The objects whose address starts with `url`, named by the rest of it, in order."""
-    bucket, prefix = _split(url)
+    bucket, prefix = split_url(url)
     with explained(url, endpoint):
-        pages = _client(endpoint).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = client_at(endpoint).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = [item for page in pages for item in page.get("Contents", [])]
     return [Item(item["Key"][len(prefix) :], item["Size"], item["ETag"].strip('"')) for item in found]
 
@@ -149,15 +154,29 @@ def list_folder(url: str, endpoint: str) -> list[Item]:
     return items
 
 
+def has_items(url: str, endpoint: str) -> bool:
+    """Whether there is an object whose address starts with `url`."""
+    bucket, prefix = split_url(url)
+    with explained(url, endpoint):
+        return bool(client_at(endpoint).list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)["KeyCount"])
+
+
 def read_bytes(url: str, endpoint: str) -> bytes | None:
     """An object's content, None when it is not there."""
-    bucket, key = _split(url)
+    bucket, key = split_url(url)
     with explained(url, endpoint):
-        client = _client(endpoint)
+        client = client_at(endpoint)
         try:
             return client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except client.exceptions.NoSuchKey:
             return None
+
+
+def write_bytes(url: str, content: bytes, endpoint: str) -> None:
+    """Write an object, in place of one that is there."""
+    bucket, key = split_url(url)
+    with explained(url, endpoint):
+        client_at(endpoint).put_object(Bucket=bucket, Key=key, Body=content)
 
 
 def read_json(url: str, endpoint: str) -> Any:
@@ -173,11 +192,11 @@ def write_new_json(url: str, value: Any, endpoint: str) -> bool:
     """Write a JSON object unless it is there already; says whether it was written."""
     from botocore.exceptions import ClientError
 
-    bucket, key = _split(url)
+    bucket, key = split_url(url)
     content = json_bytes(value, indent=1)
     with explained(url, endpoint):
         try:
-            _client(endpoint).put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+            client_at(endpoint).put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
         except ClientError as error:
             if error.response["Error"]["Code"] != "PreconditionFailed":
                 raise
@@ -185,38 +204,80 @@ def write_new_json(url: str, value: Any, endpoint: str) -> bool:
     return True
 
 
-def remove(url: str, endpoint: str) -> None:
-    """Remove all objects whose address starts with `url`, and abort what is half uploaded there."""
-    bucket, prefix = _split(url)
+def remove(url: str, endpoint: str, keep: Container[str] = ()) -> None:
+    """Remove all objects whose address starts with `url`, and abort what is half uploaded there.
+
+    Those stay whose rest of the address is among `keep`.
+    """
+    bucket, prefix = split_url(url)
     with explained(url, endpoint):
-        client = _client(endpoint)
-        for upload in unfinished_uploads(url, endpoint):
-            client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        # One at a time: the request for many wants a checksum that not every server knows.
-        for item in list_items(url, endpoint):
-            client.delete_object(Bucket=bucket, Key=prefix + item.name)
+        abort_uploads(url, endpoint)
+        names = [item.name for item in list_items(url, endpoint) if item.name not in keep]
+        _remove_keys(bucket, [prefix + name for name in names], endpoint)
+
+
+def remove_names(names: Iterable[str], url: str, endpoint: str) -> None:
+    """Remove objects below an address by their names, those that are there."""
+    bucket, prefix = split_url(url)
+    with explained(url, endpoint):
+        _remove_keys(bucket, [_key(prefix, name) for name in names], endpoint)
+
+
+def _remove_keys(bucket: str, keys: list[str], endpoint: str) -> None:
+    """A thousand a request, several requests at once; one by one where the server refuses that."""
+    from botocore.exceptions import ClientError
+
+    batches = [keys[start : start + BATCH_KEYS] for start in range(0, len(keys), BATCH_KEYS)]
+    with ThreadPoolExecutor(NUM_THREADS) as threads:
+        try:
+            for batch in batches[:1]:
+                _remove_batch(bucket, batch, endpoint)
+            list(threads.map(lambda batch: _remove_batch(bucket, batch, endpoint), batches[1:]))
+        except ClientError as error:
+            if error.response["Error"].get("Code") not in NO_BATCHES:
+                raise
+            client = client_at(endpoint)
+            list(threads.map(lambda key: client.delete_object(Bucket=bucket, Key=key), keys))
+
+
+def _remove_batch(bucket: str, keys: list[str], endpoint: str) -> None:
+    """Raises StoreError for what the server keeps."""
+    objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+    answer = client_at(endpoint).delete_objects(Bucket=bucket, Delete=objects)
+    for kept in answer.get("Errors", []):
+        raise StoreError(f"s3://{bucket}/{kept.get('Key')} could not be removed: {kept.get('Message')}")
 
 
 def remove_one(url: str, endpoint: str) -> None:
     """Remove one object, if it is there."""
-    bucket, key = _split(url)
+    bucket, key = split_url(url)
     with explained(url, endpoint):
-        _client(endpoint).delete_object(Bucket=bucket, Key=key)
+        client_at(endpoint).delete_object(Bucket=bucket, Key=key)
+
+
+def abort_uploads(url: str, endpoint: str) -> None:
+    """Abort the multipart uploads that were begun below an address and never completed."""
+    bucket = split_url(url)[0]
+    for upload in unfinished_uploads(url, endpoint):
+        with explained(url, endpoint):
+            client_at(endpoint).abort_multipart_upload(
+                Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
 
 
 def unfinished_uploads(url: str, endpoint: str) -> list[dict]:
     """Multipart uploads that were begun below an address and never completed (Key, UploadId)."""
-    bucket, prefix = _split(url)
+    bucket, prefix = split_url(url)
     with explained(url, endpoint):
         pages = (
-            _client(endpoint).get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
+            client_at(endpoint).get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix)
         )
         return [upload for page in pages for upload in page.get("Uploads", [])]
 
 
 def upload(files: dict[str, Path], url: str, endpoint: str, step: str) -> None:
     """Put files below an address under their names; each object appears when it is whole."""
-    bucket, prefix = _split(url)
+    bucket, prefix = split_url(url)
     num_bytes = sum(path.stat().st_size for path in files.values())
     with _transfers(url, endpoint, step, "upload", num_bytes) as (manager, progress):
         waiting = [
@@ -229,7 +290,7 @@ def upload(files: dict[str, Path], url: str, endpoint: str, step: str) -> None:
 
 def download(items: list[Item], url: str, folder: Path, endpoint: str, step: str) -> None:
     """Fetch objects below an address into a folder under their names."""
-    bucket, prefix = _split(url)
+    bucket, prefix = split_url(url)
     for parent in {(folder / item.name).parent for item in items}:
         parent.mkdir(parents=True, exist_ok=True)
     num_bytes = sum(item.num_bytes for item in items)
@@ -261,7 +322,7 @@ def _transfers(url: str, endpoint: str, step: str, what: str, num_bytes: int):
     with (
         explained(url, endpoint),
         track(step, total=num_bytes, desc=what, **options) as bar,
-        TransferManager(_client(endpoint), config) as manager,
+        TransferManager(client_at(endpoint), config) as manager,
     ):
         yield manager, [Progress()]
 

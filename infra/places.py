@@ -20,7 +20,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +29,7 @@ from infra.console import say
 from infra.object_store import Item, StoreError, is_object
 from infra.place_lock import alone_at
 from infra.scratch import PARTIAL, folder_bytes, held, make_room, scratch_folder
+from infra.storage import AnyPath, StoragePath
 from infra.store import DONE, read_done, write_json
 
 SYNC_SECONDS = 20.0
@@ -42,8 +43,29 @@ def place_name(place: str) -> str:
 
 
 def files_url(place: str, record: dict) -> str:
-    """Where the files of a finished place are."""
+    """Where the files of a finished place are, but for those that its record names elsewhere."""
     return f"{place}/{record['attempt']}" if "attempt" in record else place
+
+
+def stored_path(place: str, endpoint: str) -> AnyPath:
+    """The folder of a finished place, to be read where it lies.
+
+    Raises:
+        StoreError: it is not finished.
+    """
+    if not is_object(place):
+        return Path(place)
+    record = read_record(place, endpoint)
+    if record is None:
+        raise StoreError(f"{place} is not finished; run the step before again")
+    return StoragePath(files_url(place, record), manifest=f"{place}/{DONE}")
+
+
+def known_path(files: str) -> AnyPath:
+    """As `stored_path`, of an address that `files_url` gave."""
+    if not is_object(files):
+        return Path(files)
+    return StoragePath(files, manifest=f"{files.rpartition('/')[0]}/{DONE}")
 
 
 def read_record(place: str, endpoint: str) -> dict | None:
@@ -87,24 +109,39 @@ def _fetch_place(
     place: str, record: dict, folder: Path, endpoint: str, step: str, only: tuple[str, ...] | None
 ) -> None:
     """Fill the folder with the files that the record names, then with the record."""
-    url = files_url(place, record)
-    items = object_store.list_folder(url, endpoint)
+    found = _stored_items(place, record, endpoint)
     if only is not None:
-        items = [item for item in items if any(fnmatch(item.name, pattern) for pattern in only)]
-    _fetch_whole(items, url, folder, endpoint, step, record)
+        found = {
+            url: [item for item in items if any(fnmatch(item.name, pattern) for pattern in only)]
+            for url, items in found.items()
+        }
+    _fetch_whole(found, folder, endpoint, step, record)
+
+
+def _stored_items(place: str, record: dict, endpoint: str) -> dict[str, list[Item]]:
+    """A finished place's objects by the address that they lie below; a record of old does not name them."""
+    if "files" not in record:
+        url = files_url(place, record)
+        return {url: object_store.list_folder(url, endpoint)}
+    return {
+        url: [Item(name, num_bytes, "") for name, num_bytes in files.items()]
+        for url, files in record["files"].items()
+    }
 
 
 def _fetch_whole(
-    items: list[Item], url: str, folder: Path, endpoint: str, step: str, record: dict | None = None
+    found: dict[str, list[Item]], folder: Path, endpoint: str, step: str, record: dict | None = None
 ) -> None:
     """Replace a folder with these objects, at once."""
+    items = [item for below in found.values() for item in below]
     num_bytes = sum(item.num_bytes for item in items)
     make_room(num_bytes)
-    say(step, f"copying {len(items)} files, {num_bytes / 2**20:,.1f} MiB, from {url}")
+    say(step, f"copying {len(items)} files, {num_bytes / 2**20:,.1f} MiB, from {', '.join(found)}")
     partial = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    object_store.download(items, url, partial, endpoint, step)
+    for url, below in found.items():
+        object_store.download(below, url, partial, endpoint, step)
     if record is not None:
         write_json(partial / DONE, record)
     shutil.rmtree(folder, ignore_errors=True)
@@ -127,7 +164,7 @@ def local_input(path: str, endpoint: str, step: str) -> Iterator[str]:
                 return
         with held(folder, alone=True):
             if not folder.exists():
-                _fetch_whole(items, url, folder, endpoint, step)
+                _fetch_whole({url: items}, folder, endpoint, step)
 
 
 @contextlib.contextmanager
@@ -177,21 +214,15 @@ class Attempt:
             url = f"{self.place}/{best}"
             say(self.step, "an earlier attempt was cut off; going on from what it had stored")
             items = object_store.list_folder(url, self.endpoint)
-            _fetch_whole(items, url, self.folder, self.endpoint, self.step)
+            _fetch_whole({url: items}, self.folder, self.endpoint, self.step)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / DONE).unlink(missing_ok=True)
 
     def _find_earlier(self) -> dict[str, int]:
         """Bytes stored by each earlier attempt; remembers them and those that have only begun an upload."""
-        sizes: dict[str, int] = {}
-        for item in object_store.list_folder(self.place, self.endpoint):
-            attempt, slash, _ = item.name.partition("/")
-            if slash:
-                sizes[attempt] = sizes.get(attempt, 0) + item.num_bytes
-        begun = object_store.unfinished_uploads(f"{self.place}/", self.endpoint)
-        after = len(object_store.key_of(f"{self.place}/"))
-        self.earlier = set(sizes) | {upload["Key"][after:].partition("/")[0] for upload in begun}
-        return sizes
+        found = find_attempts(self.place, self.endpoint)
+        self.earlier = set(found)
+        return {attempt: sum(files.values()) for attempt, files in found.items() if files}
 
     @contextlib.contextmanager
     def uploading(self) -> Iterator[None]:
@@ -273,24 +304,45 @@ class Attempt:
         self._halt()
         self._upload(list(self._changed()))
         self._remove_gone()
-        record = {**record, "attempt": self.name}
-        written = object_store.write_new_json(f"{self.place}/{DONE}", record, self.endpoint)
-        # A request that was repeated may find what it wrote itself.
-        if not written and read_record(self.place, self.endpoint) != record:
-            return self._give_way()
-        write_json(self.folder / DONE, record)
-        for name in self.earlier:
-            object_store.remove(f"{self.place}/{name}/", self.endpoint)
-        return record
+        sizes = {name: num_bytes for name, (num_bytes, _) in sorted(self.uploaded.items())}
+        record = {**record, "attempt": self.name, "files": {self.url: sizes}}
+        standing = conclude(self.place, record, self.earlier, self.endpoint, self.step)
+        if standing == record:
+            write_json(self.folder / DONE, record)
+        else:
+            shutil.rmtree(self.folder)
+        return standing
 
-    def _give_way(self) -> dict:
-        """Another attempt was first: its result stands, ours goes."""
-        say(self.step, "another attempt finished this place first; its result stands")
-        object_store.remove(f"{self.url}/", self.endpoint)
-        shutil.rmtree(self.folder)
-        record = read_record(self.place, self.endpoint)
-        assert record is not None
-        return record
+
+def find_attempts(place: str, endpoint: str) -> dict[str, dict[str, int]]:
+    """Files with their bytes by attempt at a place; of some there is only an upload that was begun."""
+    found: dict[str, dict[str, int]] = {}
+    for item in object_store.list_folder(place, endpoint):
+        attempt, slash, name = item.name.partition("/")
+        if slash:
+            found.setdefault(attempt, {})[name] = item.num_bytes
+    after = len(object_store.key_of(f"{place}/"))
+    for upload in object_store.unfinished_uploads(f"{place}/", endpoint):
+        found.setdefault(upload["Key"][after:].partition("/")[0], {})
+    return found
+
+
+def conclude(place: str, record: dict, earlier: Iterable[str], endpoint: str, step: str) -> dict:
+    """Finish a place in object storage by an attempt's record; returns the record that stands there.
+
+    The first to write it has made the place. What the record does not name goes: of the earlier attempts, or,
+    where another was first, of this one.
+    """
+    written = object_store.write_new_json(f"{place}/{DONE}", record, endpoint)
+    standing = record if written else read_record(place, endpoint)
+    # A request that was repeated may find what it wrote itself.
+    is_first = standing == record
+    if not is_first:
+        say(step, "another attempt finished this place first; its result stands")
+    for attempt in earlier if is_first else [record["attempt"]]:
+        url = f"{place}/{attempt}"
+        object_store.remove(f"{url}/", endpoint, keep=standing.get("files", {}).get(url, {}))
+    return standing
 
 
 def is_temporary(name: str) -> bool:

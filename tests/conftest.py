@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.s3_counter import Counter, counting
+
 
 @cache
 def uses_smoke_run(file: Path) -> bool:
@@ -144,3 +146,11 @@ def bucket(s3) -> str:
     name = f"test-{uuid.uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=s3).create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture
+def counted(s3, bucket, monkeypatch) -> Iterator[Counter]:
+    """The S3 server behind a counter of requests, as the endpoint of this process; see `bucket`."""
+    with counting(s3) as counter:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", counter.endpoint)
+        yield counter

@@ -27,9 +27,9 @@ def put(url: str, files: dict[str, bytes], folder: Path, endpoint: str) -> None:
 @pytest.fixture
 def fresh_client():
     """Clients keep the credentials they were made with: forget them before and after."""
-    object_store._client.cache_clear()
+    object_store.client_at.cache_clear()
     yield
-    object_store._client.cache_clear()
+    object_store.client_at.cache_clear()
 
 
 FILES = {"a.txt": b"one", "below/猫 and space.txt": b"two", "empty": b""}
