@@ -3,7 +3,8 @@
 Folders lie below DCCLIP_SCRATCH (default: one below the system's temporary folder), in a folder that dcclip
 has marked as its own: nothing else is ever deleted. Whoever reads one holds its lock with others, whoever
 fills one holds it alone; a folder that nobody holds may go when room is needed, the longest unused first, so
-that all together stay below DCCLIP_SCRATCH_GIB (default 200).
+that all together stay below DCCLIP_SCRATCH_GIB (default 200). That is a bound: a copy that does not fit below
+it is not made. What a step itself writes in its folder is not counted beforehand.
 """
 
 import contextlib
@@ -122,24 +123,38 @@ def make_room(num_bytes: int) -> None:
     """Remove what was longest unused until so many more bytes fit.
 
     Raises:
-        StoreError: the disk is too small even so.
+        StoreError: the disk is too small even so, or the bound is.
     """
     root = scratch_root()
     limit = float(os.environ.get("DCCLIP_SCRATCH_GIB", 200)) * 2**30
+    if num_bytes > limit:
+        raise StoreError(
+            f"{num_bytes / 2**30:.2f} GiB are to be copied to {root}, and DCCLIP_SCRATCH_GIB allows "
+            f"{limit / 2**30:.2f}: raise it, where the disk has the room"
+        )
     folders = sorted(_copies(root), key=_last_used)
     sizes = {folder: folder_bytes(folder) for folder in folders}
     for folder in folders:
-        kept = sum(sizes.values()) + num_bytes <= limit
-        if kept and shutil.disk_usage(root).free >= num_bytes + MIN_FREE_BYTES:
+        if sum(sizes.values()) + num_bytes <= limit and _is_free(root, num_bytes):
             return
         if _remove_unheld(folder):
             sizes.pop(folder)
-    free = shutil.disk_usage(root).free
-    if free < num_bytes + MIN_FREE_BYTES:
+    if (in_use := sum(sizes.values())) + num_bytes > limit:
+        raise StoreError(
+            f"{num_bytes / 2**30:.2f} GiB are to be copied to {root}, where steps at work hold "
+            f"{in_use / 2**30:.2f} of the {limit / 2**30:.2f} that DCCLIP_SCRATCH_GIB allows: raise it, where "
+            "the disk has the room, or run fewer steps at once"
+        )
+    if not _is_free(root, num_bytes):
+        free = shutil.disk_usage(root).free
         raise StoreError(
             f"{num_bytes / 2**30:.1f} GiB are to be copied to {root}, where {free / 2**30:.1f} GiB are free; "
             "free some, or name a larger disk in DCCLIP_SCRATCH"
         )
+
+
+def _is_free(root: Path, num_bytes: int) -> bool:
+    return shutil.disk_usage(root).free >= num_bytes + MIN_FREE_BYTES
 
 
 def _copies(root: Path) -> Iterator[Path]:

@@ -47,18 +47,29 @@ def test_the_longest_unused_goes_first(monkeypatch):
 
 def test_what_is_in_use_stays(monkeypatch):
     new, old = copy_of("new", 2), copy_of("old", 1)
-    monkeypatch.setenv("DCCLIP_SCRATCH_GIB", "0")
+    monkeypatch.setenv("DCCLIP_SCRATCH_GIB", str(1_150 / 2**30))
     with held(old, alone=False):
         make_room(500)
     assert (old.exists(), new.exists()) == (True, False)
 
 
+def test_the_limit_binds(monkeypatch):
+    copy = copy_of("old", 1)
+    monkeypatch.setenv("DCCLIP_SCRATCH_GIB", str(1_000 / 2**30))
+    with pytest.raises(StoreError, match="are to be copied to .* DCCLIP_SCRATCH_GIB allows .*: raise it"):
+        make_room(1_001)
+    assert copy.exists()
+    with held(copy, alone=False), pytest.raises(StoreError, match="where steps at work hold"):
+        make_room(500)
+
+
 def test_a_copy_under_way_stays(monkeypatch):
     folder = copy_of("new", 2)
     partial = folder.rename(folder.with_name("new.partial"))
-    monkeypatch.setenv("DCCLIP_SCRATCH_GIB", "0")
+    monkeypatch.setenv("DCCLIP_SCRATCH_GIB", str(1_000 / 2**30))
     with held(folder, alone=True):
-        make_room(500)
+        with pytest.raises(StoreError, match="where steps at work hold"):
+            make_room(500)
         assert partial.exists()
     make_room(500)
     assert not partial.exists()
