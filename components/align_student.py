@@ -6,6 +6,7 @@ from pathlib import Path
 from kfp import dsl
 
 from components.image import step_component
+from infra.storage import AnyPath
 from infra.store import read_json
 from training.settings import Phase
 
@@ -21,7 +22,7 @@ class AlignStudent:
 
 
 def align(
-    config: AlignStudent, place: Path, engines: dict, embedded: Path, selection: Path, distilled: Path
+    config: AlignStudent, place: Path, engines: dict, embedded: AnyPath, selection: AnyPath, distilled: Path
 ) -> dict:
     """Go on from stage 1's student and write the final one to `place/student`."""
     from training.job import STUDENT, TrainingJob
@@ -56,4 +57,7 @@ def align_student(
     from components.step import run_step
 
     inputs = {"embedded": embedded, "selection": selection, "distilled": distilled}
-    run_step("align_student", align, AlignStudent, config, inputs, student, metrics=metrics)
+    in_place = ("embedded", "selection")
+    run_step(
+        "align_student", align, AlignStudent, config, inputs, student, in_place=in_place, metrics=metrics
+    )

@@ -12,6 +12,7 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.storage import AnyPath
 from infra.store import read_json
 from training.settings import Phase, StudentShape
 
@@ -47,7 +48,9 @@ class DistillStudent:
                 )
 
 
-def distill(config: DistillStudent, place: Path, engines: dict, embedded: Path, selection: Path) -> dict:
+def distill(
+    config: DistillStudent, place: Path, engines: dict, embedded: AnyPath, selection: AnyPath
+) -> dict:
     """Train the tokenizer, then the student, and write it to `place/student`.
 
     Raises:
@@ -152,4 +155,14 @@ def distill_student(
     from components.step import run_step
 
     inputs = {"embedded": embedded, "selection": selection}
-    run_step("distill_student", distill, DistillStudent, config, inputs, distilled, metrics=metrics)
+    in_place = ("embedded", "selection")
+    run_step(
+        "distill_student",
+        distill,
+        DistillStudent,
+        config,
+        inputs,
+        distilled,
+        in_place=in_place,
+        metrics=metrics,
+    )

@@ -8,9 +8,10 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.storage import AnyPath
 from infra.store import read_done, read_json
 
-# The shards whose pictures calibrate int8, and so the only ones fetched from object storage.
+# The shards whose pictures calibrate int8.
 CALIBRATION_SHARDS = "shards/0000[0369].tar"
 
 
@@ -34,7 +35,7 @@ def export(
     place: Path,
     engines: dict,
     student: Path,
-    embedded: Path,
+    embedded: AnyPath,
     selection: Path,
     results: Path,
 ) -> dict:
@@ -71,13 +72,13 @@ def export(
     return facts
 
 
-def _quantize(config: ExportStudent, place: Path, trained, embedded: Path) -> None:
+def _quantize(config: ExportStudent, place: Path, trained, embedded: AnyPath) -> None:
     """Write the int8 twins."""
     from training import quantize
     from training.calibration import calibration_pixels
     from training.export import IMAGE, TEXT
 
-    paths = sorted(embedded.glob(CALIBRATION_SHARDS))
+    paths = sorted(embedded.glob(CALIBRATION_SHARDS), key=str)
     pixels = calibration_pixels(paths, trained, config.num_calibration)
     try:
         quantize.quantize_image_tower(place / IMAGE, pixels)
@@ -109,9 +110,10 @@ def export_student(
     metrics: dsl.Output[dsl.Metrics],
 ):
     """Export the towers as ONNX, float32 and int8, check them, and write the model card."""
-    from components.export_student import CALIBRATION_SHARDS, ExportStudent, export
+    from components.export_student import ExportStudent, export
     from components.step import run_step
 
     inputs = {"student": student, "embedded": embedded, "selection": selection, "results": results}
-    only = {"embedded": (CALIBRATION_SHARDS,), "selection": ("data_card.json",), "results": ("results.json",)}
-    run_step("export_student", export, ExportStudent, config, inputs, onnx, only=only, metrics=metrics)
+    only = {"selection": ("data_card.json",), "results": ("results.json",)}
+    given = {"only": only, "in_place": ("embedded",), "metrics": metrics}
+    run_step("export_student", export, ExportStudent, config, inputs, onnx, **given)

@@ -11,6 +11,7 @@ from components.image import step_component
 from components.step import StepError
 from infra.console import say
 from infra.links import link_folder
+from infra.storage import AnyPath
 from training.settings import PRECISIONS, LitTuning, TeacherMember
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -56,7 +57,7 @@ def require_pinned(config: PrepareTeacher) -> None:
             )
 
 
-def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs: Path) -> dict:
+def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: AnyPath, pairs: AnyPath) -> dict:
     """Write the teacher below `place`; members of an ensemble in subfolders `0`, `1` and so on."""
     facts = {"source": config.source, "described": _describe(config)}
     if config.known:
@@ -88,7 +89,7 @@ def _describe(config: PrepareTeacher) -> str:
 
 
 def _prepare_one(
-    config: PrepareTeacher, source: str, revision: str, folder: Path, raw: Path, pairs: Path
+    config: PrepareTeacher, source: str, revision: str, folder: Path, raw: AnyPath, pairs: AnyPath
 ) -> None:
     """Write one teacher to `folder`."""
     kind, _, name = source.partition(":")
@@ -116,4 +117,6 @@ def prepare_teacher(
     from components.prepare_teacher import PrepareTeacher, prepare
     from components.step import run_step
 
-    run_step("prepare_teacher", prepare, PrepareTeacher, config, {"raw": raw, "pairs": pairs}, teacher)
+    # A teacher from a hub looks at neither.
+    inputs = {"raw": raw, "pairs": pairs}
+    run_step("prepare_teacher", prepare, PrepareTeacher, config, inputs, teacher, in_place=("raw", "pairs"))

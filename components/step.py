@@ -2,8 +2,9 @@
 
 Every KFP face calls `run_step`. A step itself is a function `(config, place, engines, **inputs) ->
 facts`: it reads the input folders, writes below `place`, and returns what is worth telling as a JSON-like
-dict; `engines` holds addresses (Spark master, Ray address, MLflow URI, S3 endpoint). Places and files in
-object storage are copied to this machine first (infra/places.py): a step sees folders alone.
+dict; `engines` holds addresses (Spark master, Ray address, MLflow URI, S3 endpoint). Inputs in object storage
+are read where they lie by steps that name them in `in_place` (infra/storage.py); for the others they are
+copied to this machine first (infra/places.py).
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from infra.console import say
 from infra.engines import EngineGone
 from infra.memory import PeakMemory
 from infra.object_store import StoreError, endpoint_known, is_object
-from infra.places import local_copy, local_input, read_record, working_folder
+from infra.places import local_copy, local_input, read_record, stored_path, working_folder
 from infra.processes import end_with_parent
 from infra.store import identity, plain
 
@@ -73,6 +74,7 @@ def run_step(
     inputs: dict[str, Any],
     output: Any,
     only: dict[str, tuple[str, ...]] | None = None,
+    in_place: tuple[str, ...] = (),
     metrics: Any = None,
     pages: dict[str, Any] | None = None,
 ) -> None:
@@ -85,6 +87,8 @@ def run_step(
         inputs: KFP artifacts, references, by the name of the function's argument.
         only: for inputs of which few files are needed, patterns of those: the rest is not fetched from
             object storage. The record `done.json` always is.
+        in_place: inputs of which nothing is fetched beforehand: the function gets a `StoragePath` where they
+            are in object storage.
         metrics: a KFP Metrics artifact for the figures among the step's facts.
         pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
@@ -99,7 +103,9 @@ def run_step(
         if record is None:
             with contextlib.ExitStack() as stack:
                 paths = {
-                    key: stack.enter_context(local_copy(item.address, endpoint, name, (only or {}).get(key)))
+                    key: stored_path(item.address, endpoint)
+                    if key in in_place
+                    else stack.enter_context(local_copy(item.address, endpoint, name, (only or {}).get(key)))
                     for key, item in references.items()
                 }
                 values = _localised(config["values"], endpoint, name, stack)

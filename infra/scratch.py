@@ -142,8 +142,8 @@ def make_room(num_bytes: int) -> None:
     if (in_use := sum(sizes.values())) + num_bytes > limit:
         raise StoreError(
             f"{num_bytes / 2**30:.2f} GiB are to be copied to {root}, where steps at work hold "
-            f"{in_use / 2**30:.2f} of the {limit / 2**30:.2f} that DCCLIP_SCRATCH_GIB allows: raise it, where "
-            "the disk has the room, or run fewer steps at once"
+            f"{in_use / 2**30:.2f} of the {limit / 2**30:.2f} that DCCLIP_SCRATCH_GIB allows: raise "
+            "it, or run fewer steps at once"
         )
     if not _is_free(root, num_bytes):
         free = shutil.disk_usage(root).free

@@ -254,3 +254,13 @@ def _arrow(address: str, region: str | None) -> Any:
 def arrow() -> Any:
     """The store as pyarrow's file system, for what engines read by themselves."""
     return _arrow(endpoint(), object_store.client_at(endpoint()).meta.region_name)
+
+
+def read_table(path: AnyPath, columns: list[str] | None = None, only: tuple[str, str] | None = None) -> Any:
+    """A parquet file's rows, or a folder's; `only` is a column and the value that it must have."""
+    import pyarrow.parquet as pq
+    from pyarrow import compute as pc
+
+    if not isinstance(path, StoragePath):
+        return pq.read_table(path, columns=columns, filters=[(only[0], "=", only[1])] if only else None)
+    return dataset(path).to_table(columns=columns, filter=pc.field(only[0]) == only[1] if only else None)

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
 
+from infra.storage import AnyPath
 from training import shards
 from training.student import Student
 
 
-def calibration_pixels(paths: list[Path], student: Student, num: int) -> np.ndarray:
+def calibration_pixels(paths: list[AnyPath], student: Student, num: int) -> np.ndarray:
     """At most `num` pictures of these shards as the image tower takes them, (n, 3, side, side).
 
     What cannot be decoded is passed over; n is 0 where there is nothing.
@@ -24,7 +24,7 @@ def calibration_pixels(paths: list[Path], student: Student, num: int) -> np.ndar
     return student.image_processor(found[:num], return_tensors="np")["pixel_values"]
 
 
-def _pictures(path: Path, num: int) -> Iterator[Image]:
+def _pictures(path: AnyPath, num: int) -> Iterator[Image]:
     """Pictures spread over a shard, by the order of their keys: that of a tar differs from crawl to crawl."""
     keys = sorted(sample["__key__"] for sample in shards.read_unbroken(path, wanted=_is_record))
     chosen = keys[:: max(1, len(keys) // num)]

@@ -8,12 +8,12 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.storage import AnyPath, parquet_file
 from training import shards
 from training.selection import LANGUAGES, Selection
 from training.stream import Unit
@@ -66,7 +66,7 @@ class Text:
 class Embedded:
     """A folder of embed_pairs, of vectors this wide, with what select_pairs chose of it."""
 
-    folder: Path
+    folder: AnyPath
     selection: Selection
     width: int
 
@@ -113,7 +113,7 @@ class Embedded:
         """The texts without images of a unit of a row group, none where it is broken."""
         name, _, number = unit.name.rpartition("#")
         try:
-            with pq.ParquetFile(self.folder / "texts" / name) as file:
+            with pq.ParquetFile(parquet_file(self.folder / "texts" / name)) as file:
                 rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
         except BROKEN:
             return []
@@ -145,14 +145,14 @@ class Embedded:
                 vectors = shards.from_bf16(b"".join(row.vector for row in rows), self.width)
                 yield [row.text for row in rows], vectors
 
-    def _text_files(self) -> list[Path]:
-        return sorted((self.folder / "texts").glob("*.parquet"))
+    def _text_files(self) -> list[AnyPath]:
+        return sorted((self.folder / "texts").glob("*.parquet"), key=str)
 
 
-def _metadata(path: Path) -> pq.FileMetaData | None:
+def _metadata(path: AnyPath) -> pq.FileMetaData | None:
     """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off."""
     try:
-        return pq.read_metadata(path)
+        return pq.read_metadata(parquet_file(path))
     except BROKEN:
         warnings.warn(f"{path} is broken and left out", stacklevel=2)
         return None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.console import say
+from infra.storage import AnyPath
 from infra.store import read_lines_of_json
 from training.settings import Phase, StudentShape
 
@@ -22,8 +23,8 @@ class TrainingJob:
     """
 
     step: str
-    embedded: Path
-    selection: Path
+    embedded: AnyPath
+    selection: AnyPath
     place: Path
     width: int
     phases: tuple[Phase, ...]

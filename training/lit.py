@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from infra.storage import AnyPath, read_table
 from infra.store import read_json, write_json
 from training import losses, shards
 from training.settings import LitTuning
@@ -161,14 +162,12 @@ def _moving_average(average: Tensor, new: Tensor, num_averaged: Tensor) -> Tenso
 
 
 def tune_lit_teacher(
-    tuning: LitTuning, raw: Path, pairs: Path, folder: Path, say: Callable[[str], None]
+    tuning: LitTuning, raw: AnyPath, pairs: AnyPath, folder: Path, say: Callable[[str], None]
 ) -> None:
     """Write a tuned teacher to `folder`, from the kept pairs of the raw shards."""
-    import pyarrow.parquet as pq
-
     for name in tuning.networks:
         export_image_network(name, folder, tuning.image_size)
-    records = {row["key"]: row for row in pq.read_table(pairs / "kept.parquet").to_pylist()}
+    records = {row["key"]: row for row in read_table(pairs / "kept.parquet").to_pylist()}
     networks = ImageNetworks(folder, tuning.networks, tuning.image_size)
     keys, pixels, features = pair_features(networks, raw / "shards", set(records), say)
     texts, has = {}, {}
@@ -193,13 +192,13 @@ def pixel_key(image: Image.Image) -> bytes:
 
 
 def pair_features(
-    networks: ImageNetworks, folder: Path, wanted: set[str], say: Callable[[str], None]
+    networks: ImageNetworks, folder: AnyPath, wanted: set[str], say: Callable[[str], None]
 ) -> tuple[list[str], list[bytes], np.ndarray]:
     """(keys, pixel keys, features) of the wanted samples in the shards of a folder."""
     keys: list[str] = []
     pixels: list[bytes] = []
     features: list[np.ndarray] = []
-    for path in sorted(folder.glob("*.tar")):
+    for path in sorted(folder.glob("*.tar"), key=str):
         # In a tar pictures stand as they came from the web, in another order after each crawl.
         found = (sample for sample in shards.read_unbroken(path) if sample["__key__"] in wanted)
         samples = sorted(found, key=lambda sample: sample["__key__"])

@@ -1,12 +1,13 @@
 """What select_pairs chose, asked shard by shard: nobody holds the keys of all pairs in memory."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+
+from infra.storage import AnyPath, dataset
 
 LANGUAGES = ("zh", "en")
 
@@ -23,8 +24,8 @@ class Counts:
 class Selection:
     """`selected.parquet` of select_pairs, a file or a folder of them."""
 
-    def __init__(self, folder: Path):
-        self.rows = ds.dataset(folder / "selected.parquet", format="parquet")
+    def __init__(self, folder: AnyPath):
+        self.rows = dataset(folder / "selected.parquet")
 
     def counts(self) -> Counts:
         """How much there is in each shard."""

@@ -8,10 +8,8 @@ caption is.
 import contextlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 from ml_dtypes import bfloat16
@@ -20,6 +18,7 @@ from PIL import Image
 from infra import decode as decoding
 from infra import store
 from infra.lean_import import without
+from infra.storage import AnyPath, appearing
 
 # Spark's jobs read shards and need no torch, which webdataset imports for its loaders.
 with without("torch"):
@@ -34,7 +33,7 @@ Image.MAX_IMAGE_PIXELS = 64_000_000
 MAX_MEMBER_BYTES = 64 * 2**20
 
 
-def read_shard(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
+def read_shard(path: AnyPath, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
     """Samples as dicts of bytes, with their key under `__key__`; members that are too large are left out.
 
     Of members whose name is not `wanted` the bytes are passed over.
@@ -45,16 +44,16 @@ def read_shard(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[dic
     yield from group_by_keys(_members(path, wanted), handler=ignore_and_continue)
 
 
-def _members(path: Path, wanted: Callable[[str], bool]) -> Iterator[dict]:
+def _members(path: AnyPath, wanted: Callable[[str], bool]) -> Iterator[dict]:
     # Plain tars only: a compressed one can swell without end.
-    with tarfile.open(path, "r:") as tar:
+    with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             if member.isreg() and member.size <= MAX_MEMBER_BYTES and wanted(member.name):
                 content = tar.extractfile(member).read()
                 yield {"fname": member.name, "data": content, "__url__": str(path)}
 
 
-def read_unbroken(path: Path, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
+def read_unbroken(path: AnyPath, wanted: Callable[[str], bool] = bool) -> Iterator[dict]:
     """As `read_shard`, up to where the tar is broken, if it is."""
     with contextlib.suppress(tarfile.ReadError):
         yield from read_shard(path, wanted)
@@ -124,18 +123,13 @@ def from_bf16(content: bytes, width: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def open_shard(path: Path) -> Iterator[Callable[[dict], None]]:
+def open_shard(path: AnyPath) -> Iterator[Callable[[dict], None]]:
     """A function that adds a sample of bytes; the file appears under its name only when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with tarfile.open(partial, "w") as tar:
-            yield lambda sample: _add_sample(tar, sample)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with appearing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
+        yield lambda sample: _add_sample(tar, sample)
 
 
-def write_shard(path: Path, samples: Iterable[dict]) -> None:
+def write_shard(path: AnyPath, samples: Iterable[dict]) -> None:
     """Write samples of bytes as a shard."""
     with open_shard(path) as add:
         for sample in samples:

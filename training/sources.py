@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from pathlib import Path
 
+from infra.storage import AnyPath
 from training.embedded import Embedded
 from training.first_fit import FirstFit
 from training.pair_stream import PairStream
@@ -26,8 +26,8 @@ class DataSources:
 
     def __init__(
         self,
-        embedded: Path,
-        selection: Path,
+        embedded: AnyPath,
+        selection: AnyPath,
         width: int,
         side: int,
         *,
