@@ -5,14 +5,16 @@ version of the data set before has stored is not computed again.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from kfp import dsl
 
 from components.data_version import Known
 from components.image import step_component
 from infra.console import say, track
+from infra.places import fetched, known_path
+from infra.storage import AnyPath
 from infra.store import read_json, write_json
+from infra.working import refer_to
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,26 @@ class EmbedPairs:
     known: Known | None = None
 
 
-def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path, teacher: Path) -> dict:
+def embed(
+    config: EmbedPairs, place: AnyPath, engines: dict, raw: AnyPath, pairs: AnyPath, teacher: AnyPath
+) -> dict:
     """Write `shards/`, `scores/` and `texts/`."""
     from training.earlier import teacher_identity
     from training.embed import COUNTS, REUSED, Embedder, shard_items, text_items
     from training.ray_edge import await_devices, map_items, ray_session
     from training.teacher import load_teacher
 
-    for folder in ("shards", "scores", "texts"):
-        (place / folder).mkdir(exist_ok=True)
-    made_by = teacher_identity(teacher)
+    for name in ("shards", "scores", "texts"):
+        (place / name).mkdir(exist_ok=True)
+    with fetched(teacher, "embed_pairs") as folder:
+        made_by, width = teacher_identity(folder), load_teacher(folder).width
     earlier = _usable(config.known, made_by)
     items = shard_items(pairs, raw, place, earlier)
     for source in config.texts:
         items += text_items(source.lang, source.path, place, source.content, earlier=earlier)
-    counts = dict.fromkeys(COUNTS, 0)
+    counts, referenced = dict.fromkeys(COUNTS, 0), {}
     arguments = {
-        "teacher": str(teacher),
+        "teacher": teacher,
         "num_threads": 1,
         "num_decoders": config.num_decoders,
         "rules": {
@@ -80,12 +85,15 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
         done = map_items(Embedder, arguments, items, use_gpu=config.use_gpu, max_actors=config.max_teachers)
         for facts in track("embed_pairs", done, total=len(items), desc="shards and texts"):
             counts = {name: counts[name] + facts[name] for name in counts}
+            if name := facts.get("referenced"):
+                referenced[f"shards/{name}.tar"] = earlier / "shards" / f"{name}.tar"
     pairs_done, texts_done = counts.pop("pairs"), counts.pop("texts")
     reused = {name.removeprefix("reused_"): counts.pop(name) for name in REUSED}
     facts = {"pairs": pairs_done, "texts": texts_done, "dropped": {k: n for k, n in counts.items() if n}}
     facts |= {"reused": reused} if config.known else {}
-    card = {"width": load_teacher(teacher).width, "teacher": made_by, **facts}
+    card = {"width": width, "teacher": made_by, **facts}
     write_json(place / "embedded.json", card)
+    refer_to(place, referenced)
     say("embed_pairs", f"vectors of {pairs_done} pairs and {texts_done} texts without images")
     if config.known:
         found = "{images} pictures, {captions} captions and {texts} texts".format(**reused)
@@ -95,14 +103,15 @@ def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path
     return facts
 
 
-def _usable(known: Known | None, made_by: str) -> str:
-    """The folder with an earlier version's vectors, empty where there are none of this teacher."""
+def _usable(known: Known | None, made_by: str) -> AnyPath | None:
+    """The folder with an earlier version's vectors, None where there are none of this teacher."""
     if known is None:
-        return ""
-    if read_json(Path(known.place) / "embedded.json").get("teacher") == made_by:
-        return known.place
+        return None
+    folder = known_path(known.place)
+    if read_json(folder / "embedded.json").get("teacher") == made_by:
+        return folder
     say("embed_pairs", f"version {known.version} has another teacher's vectors; all are computed anew")
-    return ""
+    return None
 
 
 @step_component()
@@ -119,4 +128,5 @@ def embed_pairs(
     from components.step import run_step
 
     inputs = {"raw": raw, "pairs": pairs, "teacher": teacher}
-    run_step("embed_pairs", embed, EmbedPairs, config, inputs, embedded, metrics=metrics)
+    given = {"in_place": (*inputs, "known"), "finished_by": ("scores/*", "texts/*"), "metrics": metrics}
+    run_step("embed_pairs", embed, EmbedPairs, config, inputs, embedded, **given)

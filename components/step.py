@@ -25,6 +25,7 @@ from infra.object_store import StoreError, endpoint_known, is_object
 from infra.places import local_copy, local_input, read_record, stored_path, working_folder
 from infra.processes import end_with_parent
 from infra.store import identity, plain
+from infra.working import working_path
 
 
 class StepError(Exception):
@@ -75,6 +76,7 @@ def run_step(
     output: Any,
     only: dict[str, tuple[str, ...]] | None = None,
     in_place: tuple[str, ...] = (),
+    finished_by: tuple[str, ...] | None = None,
     metrics: Any = None,
     pages: dict[str, Any] | None = None,
 ) -> None:
@@ -87,8 +89,10 @@ def run_step(
         inputs: KFP artifacts, references, by the name of the function's argument.
         only: for inputs of which few files are needed, patterns of those: the rest is not fetched from
             object storage. The record `done.json` always is.
-        in_place: inputs of which nothing is fetched beforehand: the function gets a `StoragePath` where they
-            are in object storage.
+        in_place: inputs, and names among the values, of which nothing is fetched beforehand: the function
+            gets a `StoragePath` for an input in object storage, and the value as it is.
+        finished_by: where the function writes to object storage itself, patterns of the files by which it
+            finishes a piece of its work (infra/working.py); None where it works in a folder.
         metrics: a KFP Metrics artifact for the figures among the step's facts.
         pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
@@ -108,8 +112,12 @@ def run_step(
                     else stack.enter_context(local_copy(item.address, endpoint, name, (only or {}).get(key)))
                     for key, item in references.items()
                 }
-                values = _localised(config["values"], endpoint, name, stack)
-                folder, finish = stack.enter_context(working_folder(place, endpoint, name))
+                values = _localised(config["values"], endpoint, name, stack, in_place)
+                if finished_by is None:
+                    working = working_folder(place, endpoint, name)
+                else:
+                    working = working_path(place, endpoint, name, finished_by)
+                folder, finish = stack.enter_context(working)
                 settings = build(config_class, values)
                 work = functools.partial(function, settings, folder, engines, **paths)
                 # Whoever held the folder until now may have done the work.
@@ -128,12 +136,15 @@ def run_step(
                 write_text(artifact, (folder / file).read_text(encoding="utf-8"))
 
 
-def _localised(value: Any, endpoint: str, name: str, stack: contextlib.ExitStack) -> Any:
+def _localised(
+    value: Any, endpoint: str, name: str, stack: contextlib.ExitStack, in_place: tuple[str, ...]
+) -> Any:
     """Values with what they name in object storage copied to this machine while the stack is open."""
+    rest = (endpoint, name, stack, in_place)
     if isinstance(value, dict):
-        return {key: _localised(item, endpoint, name, stack) for key, item in value.items()}
+        return {key: item if key in in_place else _localised(item, *rest) for key, item in value.items()}
     if isinstance(value, list):
-        return [_localised(item, endpoint, name, stack) for item in value]
+        return [_localised(item, *rest) for item in value]
     return stack.enter_context(local_input(value, endpoint, name)) if is_object(value) else value
 
 

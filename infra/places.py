@@ -29,7 +29,7 @@ from infra.console import say
 from infra.object_store import Item, StoreError, is_object
 from infra.place_lock import alone_at
 from infra.scratch import PARTIAL, folder_bytes, held, make_room, scratch_folder
-from infra.storage import AnyPath, StoragePath
+from infra.storage import AnyPath, StoragePath, endpoint
 from infra.store import DONE, read_done, write_json
 
 SYNC_SECONDS = 20.0
@@ -59,6 +59,16 @@ def stored_path(place: str, endpoint: str) -> AnyPath:
     if record is None:
         raise StoreError(f"{place} is not finished; run the step before again")
     return StoragePath(files_url(place, record), manifest=f"{place}/{DONE}")
+
+
+@contextlib.contextmanager
+def fetched(path: AnyPath | str, step: str) -> Iterator[Path]:
+    """The folder of a finished place on this machine, for libraries that read files: models, tokenizers."""
+    if not isinstance(path, StoragePath):
+        yield Path(path)
+        return
+    with local_copy(path.manifest.removesuffix(f"/{DONE}"), endpoint(), step) as folder:
+        yield folder / path.relative
 
 
 def known_path(files: str) -> AnyPath:

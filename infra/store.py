@@ -49,8 +49,11 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader never sees half of it."""
+def write_json(path: Any, value: Any) -> None:
+    """Write JSON, at a `Path` or a `StoragePath`, so that a reader never sees half of it."""
+    if not isinstance(path, Path):
+        path.write_bytes(json_bytes(value, indent=1))
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_synced(partial, json_bytes(value, indent=1))

@@ -25,6 +25,9 @@ from infra.store import DONE, write_json
 
 # Where the files of earlier attempts are, for the workers of an attempt.
 EARLIER = ".earlier.json"
+# Where the files of other results are that this one has under names of its own.
+REFERENCES = ".references.json"
+HELPERS = (EARLIER, REFERENCES)
 
 
 @contextlib.contextmanager
@@ -57,13 +60,26 @@ def working_path(
         # Of workers that died and were replaced.
         object_store.abort_uploads(f"{path.root}/", endpoint)
         items = object_store.list_folder(path.root, endpoint)
-        own = {item.name: item.num_bytes for item in items if item.name != EARLIER}
-        record = {**record, "attempt": name, "files": {**files, path.root: own}}
+        own = {item.name: item.num_bytes for item in items if item.name not in HELPERS}
+        elsewhere = (object_store.read_json(f"{path.root}/{REFERENCES}", endpoint) or {}).get("files", {})
+        record = {**record, "attempt": name, "files": {**elsewhere, **files, path.root: own}}
         standing = conclude(place, record, attempts, endpoint, step)
-        object_store.remove_one(f"{path.root}/{EARLIER}", endpoint)
+        object_store.remove_names(HELPERS, path.root, endpoint)
         return standing
 
     yield path, finish
+
+
+def refer_to(path: AnyPath, files: dict[str, StoragePath]) -> None:
+    """Let a result in object storage have files of another one, by name: its record will say where they are.
+
+    The name must be the one that the other result has for it.
+    """
+    if files and isinstance(path, StoragePath):
+        found: dict[str, dict[str, int]] = {}
+        for name, source in files.items():
+            found.setdefault(source.url.removesuffix(f"/{name}"), {})[name] = source.stat().st_size
+        write_json(path / REFERENCES, {"files": found})
 
 
 def kept_files(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from infra.code_version import code_version
 from infra.links import link_file
+from infra.storage import AnyPath, parquet_file
 from infra.store import DONE, fingerprint, identity
 from training import shards, views
 
@@ -38,15 +39,15 @@ class EarlierShard:
     Its vectors are held in memory, its pictures are not.
     """
 
-    folder: Path | None
+    folder: AnyPath | None
     name: str
     width: int
     reused: dict[str, int] = field(default_factory=lambda: {"images": 0, "captions": 0})
 
     @property
-    def _tar(self) -> Path | None:
+    def _tar(self) -> AnyPath | None:
         path = self.folder and self.folder / "shards" / f"{self.name}.tar"
-        return path if path and path.exists() else None
+        return path if path and path.is_file() else None
 
     @cached_property
     def _samples(self) -> dict[str, dict]:
@@ -62,7 +63,9 @@ class EarlierShard:
     def _scores(self) -> dict[str, dict]:
         """The rows of scores by key."""
         path = self.folder and self.folder / "scores" / f"{self.name}.parquet"
-        return {row["key"]: row for row in pq.read_table(path).to_pylist()} if path and path.exists() else {}
+        if not path or not path.is_file():
+            return {}
+        return {row["key"]: row for row in pq.read_table(parquet_file(path)).to_pylist()}
 
     def _record(self, key: str) -> dict:
         return shards.record_of(self._samples[key]) if key in self._samples else {}
@@ -91,7 +94,9 @@ class EarlierShard:
         row = self._scores.get(record["key"], {})
         return {name: row[name] for lang in stored if row.get(name := f"score_{lang}") is not None}
 
-    def take_whole(self, records: dict[str, dict], rules: views.ViewRules, path: Path) -> list[dict] | None:
+    def take_whole(
+        self, records: dict[str, dict], rules: views.ViewRules, path: AnyPath
+    ) -> list[dict] | None:
         """Link the embedded shard to `path` and return its rows of scores, when nothing in it has changed.
 
         Args:
@@ -101,7 +106,9 @@ class EarlierShard:
             return None
         if not all(self._is_same(record, rules) for record in records.values()):
             return None
-        link_file(self._tar, path)
+        # In object storage the result's record names the shard where it is.
+        if isinstance(path, Path):
+            link_file(self._tar, path)
         rows = [self._scores[key] for key in records]
         whole = [row for row in rows if row["reason"] is None]
         captions = sum(row[f"score_{lang}"] is not None for row in whole for lang in LANGUAGES)
@@ -123,7 +130,7 @@ def _plain(drawn: list[views.View]) -> list[dict]:
     return [{**view, "crop": list(view["crop"])} for view in views.to_record(drawn)]
 
 
-def stored_texts(folder: Path | None, name: str) -> dict[str, bytes]:
+def stored_texts(folder: AnyPath | None, name: str) -> dict[str, bytes]:
     """Vectors (bfloat16 bytes) by text of a piece of a text list in an earlier version.
 
     Args:
@@ -137,7 +144,7 @@ def stored_texts(folder: Path | None, name: str) -> dict[str, bytes]:
     return dict(_text_rows(paths))
 
 
-def _text_rows(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(paths):
-        for row in pq.read_table(path, columns=["text", "vector"]).to_pylist():
+def _text_rows(paths: Iterable[AnyPath]) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(paths, key=str):
+        for row in pq.read_table(parquet_file(path), columns=["text", "vector"]).to_pylist():
             yield row["text"], row["vector"]

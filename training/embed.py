@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.places import fetched
+from infra.storage import AnyPath, StoragePath, appearing, parquet_file, read_table
 from infra.store import identity
 from infra.text_lines import read_lines
 from training import shards, views
@@ -43,15 +45,20 @@ REUSED = ("reused_images", "reused_captions", "reused_texts")
 COUNTS = ("pairs", UNREADABLE, MISSING, "texts", *REUSED)
 
 
-def shard_items(pairs: Path, raw: Path, place: Path, earlier: str = "") -> list[dict]:
+def shard_items(pairs: AnyPath, raw: AnyPath, place: AnyPath, earlier: AnyPath | None = None) -> list[dict]:
     """One item a raw shard that still has kept pairs; `earlier` is an earlier version's folder, if any."""
-    names = sorted(set(pq.read_table(pairs / "kept.parquet", columns=["shard"])["shard"].to_pylist()))
-    folders = {"pairs": str(pairs), "raw": str(raw), "place": str(place), "earlier": earlier}
+    names = sorted(read_table(pairs / "kept.parquet", columns=["shard"])["shard"].unique().to_pylist())
+    folders = {"pairs": pairs, "raw": raw, "place": place, "earlier": earlier}
     return [{"kind": "shard", "name": name, **folders} for name in names]
 
 
 def text_items(
-    lang: str, path: str, place: Path, content: str = "", texts_per_item: int = 2_000, earlier: str = ""
+    lang: str,
+    path: str,
+    place: AnyPath,
+    content: str = "",
+    texts_per_item: int = 2_000,
+    earlier: AnyPath | None = None,
 ) -> list[dict]:
     """One item a run of lines of a text list, named by the list's fingerprint `content` where there is one.
 
@@ -66,7 +73,7 @@ def text_items(
             "name": f"{lang}-{Path(path).stem}-{identity(content or path)}-{number:05d}",
             "lang": lang,
             "texts": texts[start : start + texts_per_item],
-            "place": str(place),
+            "place": place,
             "earlier": earlier,
         }
         for number, start in enumerate(starts)
@@ -86,38 +93,47 @@ class Batch:
 class Embedder:
     """Holds a teacher and embeds items; one lives in each Ray actor."""
 
-    def __init__(self, teacher: str, num_threads: int, num_decoders: int = 1, rules: dict | None = None):
+    def __init__(
+        self, teacher: AnyPath | str, num_threads: int, num_decoders: int = 1, rules: dict | None = None
+    ):
         import torch
 
         torch.set_num_threads(num_threads)
-        self.teacher: Teacher = load_teacher(Path(teacher))
+        with fetched(teacher, "embed_pairs") as folder:
+            self.teacher: Teacher = load_teacher(folder)
         self.num_decoders = num_decoders
         self.rules = views.ViewRules(**(rules or {}))
 
     def __call__(self, item: dict) -> dict:
-        """Embed one item, whatever its kind; returns how many of each of `COUNTS`."""
+        """Embed one item, whatever its kind; returns how many of each of `COUNTS`.
+
+        In object storage also `referenced`, the name of a shard that stays where the earlier version has it.
+        """
         work = {"shard": self.embed_shard, "texts": self.embed_texts}[item["kind"]]
         return {**dict.fromkeys(COUNTS, 0), **work(item)}
 
     def embed_shard(self, item: dict) -> dict:
         """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`, a row for each kept pair."""
-        place, name = Path(item["place"]), item["name"]
+        place, name = item["place"], item["name"]
         scores = place / "scores" / f"{name}.parquet"
-        if not scores.exists():
-            kept = pq.read_table(Path(item["pairs"]) / "kept.parquet", filters=[("shard", "=", name)])
+        if not scores.is_file():
+            kept = read_table(item["pairs"] / "kept.parquet", only=("shard", name))
             records = {row["key"]: row for row in kept.to_pylist()}
-            earlier = EarlierShard(_folder(item), name, self.teacher.width)
-            path = place / "shards" / f"{name}.tar"
+            earlier = EarlierShard(item["earlier"], name, self.teacher.width)
+            path, found = place / "shards" / f"{name}.tar", {}
             rows = earlier.take_whole(records, self.rules, path)
             if rows is None:
-                raw = Path(item["raw"]) / "shards" / f"{name}.tar"
+                raw = item["raw"] / "shards" / f"{name}.tar"
                 rows = self._write_embedded(raw, records, earlier, path)
-            _write_parquet(scores, rows, SCORES, {f"reused_{name}": n for name, n in earlier.reused.items()})
-        reasons = pq.read_table(scores, columns=["reason"])["reason"].to_pylist()
+            elif isinstance(path, StoragePath):
+                found = {"referenced": name}
+            found |= {f"reused_{of}": number for of, number in earlier.reused.items()}
+            _write_parquet(scores, rows, SCORES, found)
+        reasons = pq.read_table(parquet_file(scores), columns=["reason"])["reason"].to_pylist()
         return {**Counter(reason or "pairs" for reason in reasons), **_reused(scores)}
 
     def _write_embedded(
-        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, path: Path
+        self, raw: AnyPath, records: dict[str, dict], earlier: EarlierShard, path: AnyPath
     ) -> list[dict]:
         """Write the embedded shard; returns its rows of scores."""
         stored, texts = self._text_vectors(records, earlier)
@@ -143,7 +159,7 @@ class Embedder:
         return list(rows.values())
 
     def _not_stored(
-        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, keep_stored: Callable
+        self, raw: AnyPath, records: dict[str, dict], earlier: EarlierShard, keep_stored: Callable
     ) -> Iterator[dict]:
         """The wanted samples of a raw shard whose vectors are not stored; the others go to `keep_stored`."""
         for sample in shards.read_unbroken(raw):
@@ -201,15 +217,15 @@ class Embedder:
 
     def embed_texts(self, item: dict) -> dict:
         """Write `texts/NAME.parquet` with the columns text, lang and vector (bfloat16 bytes)."""
-        path = Path(item["place"]) / "texts" / f"{item['name']}.parquet"
-        if not path.exists():
-            stored = stored_texts(_folder(item), item["name"])
+        path = item["place"] / "texts" / f"{item['name']}.parquet"
+        if not path.is_file():
+            stored = stored_texts(item["earlier"], item["name"])
             fresh = [text for text in item["texts"] if text not in stored]
             vectors = map(shards.to_bf16, self._embed_texts(fresh))
             known = stored | dict(zip(fresh, vectors, strict=True))
             table = [{"text": text, "lang": item["lang"], "vector": known[text]} for text in item["texts"]]
             _write_parquet(path, table, TEXTS, {"reused_texts": len(table) - len(fresh)})
-        return {"texts": pq.read_metadata(path).num_rows, **_reused(path)}
+        return {"texts": pq.read_metadata(parquet_file(path)).num_rows, **_reused(path)}
 
     def _embed_texts(self, texts: list[str]) -> np.ndarray:
         """Vectors of texts, in batches of like length: a batch is padded to its longest."""
@@ -263,19 +279,13 @@ def _row_of(
     return {**row, **cosines, "vector": shards.to_bf16(image)}
 
 
-def _folder(item: dict) -> Path | None:
-    """The earlier version's folder, None where there is none."""
-    return Path(item["earlier"]) if item["earlier"] else None
-
-
-def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema, reused: dict[str, int]) -> None:
+def _write_parquet(path: AnyPath, rows: list[dict], schema: pa.Schema, reused: dict) -> None:
     """Write rows, with how many vectors were reused in the file's metadata: the count survives a restart."""
-    partial = path.with_name(f".{path.name}")
     table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused)}))
-    pq.write_table(table, partial)
-    partial.replace(path)
+    with appearing(path) as file:
+        pq.write_table(table, file)
 
 
-def _reused(path: Path) -> dict[str, int]:
+def _reused(path: AnyPath) -> dict:
     """How many vectors of a file came from an earlier version."""
-    return json.loads(pq.read_schema(path).metadata[b"reused"])
+    return json.loads(pq.read_schema(parquet_file(path)).metadata[b"reused"])

@@ -36,6 +36,7 @@ from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util import placement_group, remove_placement_group
 
+from infra import storage
 from infra.console import say
 from infra.engines import EngineGone
 from training.ray_node import joined
@@ -65,7 +66,9 @@ def ray_session(address: str, environment: dict[str, str] | None = None) -> Iter
         EngineGone: the head does not answer, or stops to (training/ray_node.py), or a part is lost that the
             body works with.
     """
-    runtime = {"env_vars": environment} if environment else None
+    # A process that is started here inherits all that this one has.
+    variables = (storage.environment() if address else {}) | (environment or {})
+    runtime = {"env_vars": variables} if variables else None
     with joined(address) if address else contextlib.nullcontext() as ip:
         # Without an address Ray would take whatever cluster was last started on this machine.
         here = {"address": "local", "include_dashboard": False}

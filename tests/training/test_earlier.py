@@ -51,7 +51,7 @@ class Version:
         samples = [{"__key__": row["key"], "png": png(picture(row["colour"])), "json": b"{}"} for row in ROWS]
         shards.write_shard(place / "raw" / "shards" / "00000.tar", samples)
         write_table(place / "pairs" / "kept.parquet", rows)
-        self.earlier = str(earlier.place) if earlier else ""
+        self.earlier = earlier.place if earlier else None
         (item,) = embed.shard_items(place / "pairs", place / "raw", self.place, self.earlier)
         self.embedder = embed.Embedder("teacher", num_threads=1, rules=rules)
         forget()

@@ -1,29 +1,14 @@
 """Training data in object storage: the same rows as in a folder, read where they lie, each byte once."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 from toy_training import SIDE, WIDTH, all_pairs, sources_of
 
-from infra.places import stored_path
 from infra.scratch import scratch_root
-from infra.storage import StoragePath
-from infra.working import working_path
+from tests.stored import store
 from training.sources import DataSources
 from training.stream import Unit
-
-RECORD = {"step": "tests", "seconds": 1.0, "facts": {}}
-
-
-def store(folder: Path, place: str, endpoint: str) -> StoragePath:
-    """A finished result of a folder's files."""
-    with working_path(place, endpoint, "tests", ()) as (path, finish):
-        for file in folder.rglob("*"):
-            if file.is_file():
-                (path / file.relative_to(folder).as_posix()).write_bytes(file.read_bytes())
-        finish(RECORD)
-    return stored_path(place, endpoint)
 
 
 @pytest.fixture
