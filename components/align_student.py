@@ -1,7 +1,6 @@
 """Step 7, align_student: DC-CLIP's stage 2. Both towers are aligned on image-text pairs."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from kfp import dsl
 
@@ -22,7 +21,12 @@ class AlignStudent:
 
 
 def align(
-    config: AlignStudent, place: Path, engines: dict, embedded: AnyPath, selection: AnyPath, distilled: Path
+    config: AlignStudent,
+    place: AnyPath,
+    engines: dict,
+    embedded: AnyPath,
+    selection: AnyPath,
+    distilled: AnyPath,
 ) -> dict:
     """Go on from stage 1's student and write the final one to `place/student`."""
     from training.job import STUDENT, TrainingJob
@@ -55,9 +59,8 @@ def align_student(
     """Stage 2 with Ray Train: contrastive alignment in both languages."""
     from components.align_student import AlignStudent, align
     from components.step import run_step
+    from training.job import CARRIED
 
     inputs = {"embedded": embedded, "selection": selection, "distilled": distilled}
-    in_place = ("embedded", "selection")
-    run_step(
-        "align_student", align, AlignStudent, config, inputs, student, in_place=in_place, metrics=metrics
-    )
+    given = {"in_place": tuple(inputs), "finished_by": (), "carried": CARRIED, "metrics": metrics}
+    run_step("align_student", align, AlignStudent, config, inputs, student, **given)

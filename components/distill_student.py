@@ -5,14 +5,13 @@ The student is new, with a tokenizer made from the data, or it is the champion, 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from kfp import dsl
 
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
-from infra.storage import AnyPath
+from infra.storage import AnyPath, copied, saved
 from infra.store import read_json
 from training.settings import Phase, StudentShape
 
@@ -49,7 +48,7 @@ class DistillStudent:
 
 
 def distill(
-    config: DistillStudent, place: Path, engines: dict, embedded: AnyPath, selection: AnyPath
+    config: DistillStudent, place: AnyPath, engines: dict, embedded: AnyPath, selection: AnyPath
 ) -> dict:
     """Train the tokenizer, then the student, and write it to `place/student`.
 
@@ -89,7 +88,7 @@ def distill(
     return {**facts, "tokenizer": tokenizer, "start": config.champion if champion else SCRATCH}
 
 
-def _fetch_champion(config: DistillStudent, place: Path, mlflow_uri: str, width: int) -> Path:
+def _fetch_champion(config: DistillStudent, place: AnyPath, mlflow_uri: str, width: int) -> AnyPath:
     """The champion's directory, in `place/champion`, when it is the student that the recipe describes.
 
     Raises:
@@ -102,36 +101,38 @@ def _fetch_champion(config: DistillStudent, place: Path, mlflow_uri: str, width:
     from training.registry_client import open_registry, trouble
     from training.student import difference, load_student
 
-    folder = place / CHAMPION
-    try:
-        open_registry(mlflow_uri)
-        fetch_student(config.champion, folder)
-    except (MlflowException, RequestException, OSError) as error:
-        raise StepError(f"{trouble(mlflow_uri, error)}. Run again, or begin anew: {ANEW}") from error
-    if found := difference(load_student(folder), config.student, width):
-        raise StepError(f"{config.champion} is not the recipe's student: {found}. Begin anew: {ANEW}")
+    with saved(place / CHAMPION) as folder:
+        try:
+            open_registry(mlflow_uri)
+            fetch_student(config.champion, folder)
+        except (MlflowException, RequestException, OSError) as error:
+            raise StepError(f"{trouble(mlflow_uri, error)}. Run again, or begin anew: {ANEW}") from error
+        if found := difference(load_student(folder), config.student, width):
+            raise StepError(f"{config.champion} is not the recipe's student: {found}. Begin anew: {ANEW}")
     say("distill_student", f"goes on from the champion, {config.champion}, with its tokenizer")
-    return folder
+    return place / CHAMPION
 
 
-def _keep_tokenizer(texts: Iterable[str], student: Path) -> dict:
+def _keep_tokenizer(texts: Iterable[str], student: AnyPath) -> dict:
     """Facts of a student's own tokenizer on these texts: whether its vocabulary still fits them."""
     from training.tokenizer import load_tokenizer, sample_texts, tokens_per_text, unknown_share
 
     sample, num_texts = sample_texts(texts, 10_000)
-    tokenizer = load_tokenizer(student)
+    with copied(student) as folder:
+        tokenizer = load_tokenizer(folder)
     counts = {"tokens": len(tokenizer), "texts": num_texts, "learned_from": 0}
     unknown = unknown_share(tokenizer, sample)
     return {**counts, "tokens_per_text": tokens_per_text(tokenizer, sample), "unknown_share": unknown}
 
 
-def _make_tokenizer(texts: Iterable[str], shape: StudentShape, place: Path) -> dict:
+def _make_tokenizer(texts: Iterable[str], shape: StudentShape, place: AnyPath) -> dict:
     """Write `place/tokenizer`; returns its facts: its size, the texts it learned from, tokens a text."""
     from training.tokenizer import sample_texts, tokens_per_text, train_tokenizer
 
     sample, num_texts = sample_texts(texts)
     tokenizer = train_tokenizer(sample, shape.vocab_size, shape.max_tokens)
-    tokenizer.save_pretrained(place / "tokenizer")
+    with saved(place / "tokenizer") as folder:
+        tokenizer.save_pretrained(folder)
     lengths = tokens_per_text(tokenizer, sample_texts(sample, 10_000)[0])
     by_language = ", ".join(f"{count:.1f} {lang}" for lang, count in lengths.items())
     say(
@@ -153,16 +154,8 @@ def distill_student(
     """Stage 1 with Ray Train: feature distillation, each tower at its own pace."""
     from components.distill_student import DistillStudent, distill
     from components.step import run_step
+    from training.job import CARRIED
 
     inputs = {"embedded": embedded, "selection": selection}
-    in_place = ("embedded", "selection")
-    run_step(
-        "distill_student",
-        distill,
-        DistillStudent,
-        config,
-        inputs,
-        distilled,
-        in_place=in_place,
-        metrics=metrics,
-    )
+    given = {"in_place": tuple(inputs), "finished_by": (), "carried": CARRIED, "metrics": metrics}
+    run_step("distill_student", distill, DistillStudent, config, inputs, distilled, **given)

@@ -8,8 +8,13 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.places import fetched
+from infra.storage import AnyPath
 from infra.store import SAMPLES
 from spark_jobs.limits import CHINESE, ENGLISH, IMAGE, CaptionLimits, ImageLimits
+
+# What Spark reads by itself, and so has copied from object storage: no images.
+RECORDS = ("shards/*.parquet", "lists_dropped/*")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class FilterPairs:
     simplify: bool = False
 
 
-def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> dict:
+def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: AnyPath) -> dict:
     """Judge every row that download_pairs recorded."""
     from spark_jobs.drop_samples import sample_drops, thumbnails, write_samples
     from spark_jobs.filter_pairs import judge, read_raw, write_judged
@@ -30,11 +35,14 @@ def apply_rules(config: FilterPairs, place: Path, engines: dict, raw: Path) -> d
 
     shards, captions = raw / "shards", {"zh": config.zh, "en": config.en}
     short_job = is_short(shards.glob("*.parquet"))
-    with spark_session("filter_pairs", engines["spark_master"], short_job=short_job) as spark:
-        rows = judge(read_raw(spark, shards), shards, captions, config.image, config.simplify)
+    with (
+        fetched(raw, "filter_pairs", RECORDS) as records,
+        spark_session("filter_pairs", engines["spark_master"], short_job=short_job) as spark,
+    ):
+        rows = judge(read_raw(spark, records / "shards"), shards, captions, config.image, config.simplify)
         facts = write_judged(rows, place)
         samples = sample_drops(
-            spark, {"download_pairs": raw / "lists_dropped", "filter_pairs": place / "dropped.parquet"}
+            spark, {"download_pairs": records / "lists_dropped", "filter_pairs": place / "dropped.parquet"}
         )
     write_samples(place / SAMPLES, samples, thumbnails(shards, samples))
     say("filter_pairs", f"kept {facts['kept']} of {facts['input']}; dropped {facts['dropped']}")
@@ -54,4 +62,5 @@ def filter_pairs(
     from components.filter_pairs import FilterPairs, apply_rules
     from components.step import run_step
 
-    run_step("filter_pairs", apply_rules, FilterPairs, config, {"raw": raw}, pairs, metrics=metrics)
+    given = {"in_place": ("raw",), "metrics": metrics}
+    run_step("filter_pairs", apply_rules, FilterPairs, config, {"raw": raw}, pairs, **given)

@@ -8,8 +8,13 @@ from kfp import dsl
 from components.image import step_component
 from components.step import StepError
 from infra.console import say
+from infra.places import fetched
+from infra.storage import AnyPath
 from infra.store import SAMPLES, read_done
 from training.data_card import build_card, write_card
+
+# What Spark reads by itself, and so has copied from object storage: a twentieth of what embed_pairs stored.
+SCORES = ("scores/*",)
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,20 @@ class SelectPairs:
     seed: int = 0
 
 
-def select(config: SelectPairs, place: Path, engines: dict, raw: Path, pairs: Path, embedded: Path) -> dict:
+def select(
+    config: SelectPairs, place: Path, engines: dict, raw: Path, pairs: Path, embedded: AnyPath
+) -> dict:
     """Select by the teacher's score, per language, without near-duplicates, balanced; write the data card."""
     from spark_jobs import select_pairs as job
     from spark_jobs.drop_samples import sample_drops, thumbnails, write_samples
     from spark_jobs.session import is_short, spark_session
 
     short_job = is_short((embedded / "scores").glob("*.parquet"))
-    with spark_session("select_pairs", engines["spark_master"], short_job=short_job) as spark:
-        scores = job.read_scores(spark, embedded)
+    with (
+        fetched(embedded, "select_pairs", SCORES) as folder,
+        spark_session("select_pairs", engines["spark_master"], short_job=short_job) as spark,
+    ):
+        scores = job.read_scores(spark, folder)
         counts = job.count(scores)
         lowest = job.lowest_kept(scores, counts, config.drop_share) if config.drop_share else {}
         bands = {
@@ -89,5 +99,5 @@ def select_pairs(
     inputs = {"raw": raw, "pairs": pairs, "embedded": embedded}
     # Of the steps before the vectors, the data card wants the records alone.
     only = {"raw": (), "pairs": ()}
-    outputs = {"metrics": metrics, "pages": {FUNNEL: funnel}}
-    run_step("select_pairs", select, SelectPairs, config, inputs, selection, only=only, **outputs)
+    given = {"only": only, "in_place": ("embedded",), "metrics": metrics, "pages": {FUNNEL: funnel}}
+    run_step("select_pairs", select, SelectPairs, config, inputs, selection, **given)

@@ -77,6 +77,7 @@ def run_step(
     only: dict[str, tuple[str, ...]] | None = None,
     in_place: tuple[str, ...] = (),
     finished_by: tuple[str, ...] | None = None,
+    carried: tuple[str, ...] = (),
     metrics: Any = None,
     pages: dict[str, Any] | None = None,
 ) -> None:
@@ -93,6 +94,7 @@ def run_step(
             gets a `StoragePath` for an input in object storage, and the value as it is.
         finished_by: where the function writes to object storage itself, patterns of the files by which it
             finishes a piece of its work (infra/working.py); None where it works in a folder.
+        carried: with that, patterns of small files that an attempt begins with as the one before left them.
         metrics: a KFP Metrics artifact for the figures among the step's facts.
         pages: KFP artifacts of pages for people, by the name of the file in the result.
     """
@@ -116,7 +118,7 @@ def run_step(
                 if finished_by is None:
                     working = working_folder(place, endpoint, name)
                 else:
-                    working = working_path(place, endpoint, name, finished_by)
+                    working = working_path(place, endpoint, name, finished_by, carried)
                 folder, finish = stack.enter_context(working)
                 settings = build(config_class, values)
                 work = functools.partial(function, settings, folder, engines, **paths)

@@ -62,12 +62,15 @@ def stored_path(place: str, endpoint: str) -> AnyPath:
 
 
 @contextlib.contextmanager
-def fetched(path: AnyPath | str, step: str) -> Iterator[Path]:
-    """The folder of a finished place on this machine, for libraries that read files: models, tokenizers."""
+def fetched(path: AnyPath | str, step: str, only: tuple[str, ...] | None = None) -> Iterator[Path]:
+    """The folder of a finished place on this machine, for libraries that read files: models, Spark's records.
+
+    `only` are patterns of the files that are needed, None for all.
+    """
     if not isinstance(path, StoragePath):
         yield Path(path)
         return
-    with local_copy(path.manifest.removesuffix(f"/{DONE}"), endpoint(), step) as folder:
+    with local_copy(path.manifest.removesuffix(f"/{DONE}"), endpoint(), step, only) as folder:
         yield folder / path.relative
 
 

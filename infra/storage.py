@@ -15,9 +15,12 @@ import contextlib
 import functools
 import io
 import itertools
+import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -152,6 +155,10 @@ class StoragePath:
         """Make it this content, at once."""
         object_store.write_bytes(str(self), content, endpoint())
 
+    def write_text(self, text: str, encoding: str = "utf-8") -> None:
+        """Make it this text, at once."""
+        self.write_bytes(text.encode(encoding))
+
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove it; that it is not there is no error in object storage."""
         object_store.remove_one(str(self), endpoint())
@@ -210,6 +217,18 @@ def any_path(address: str) -> AnyPath:
     return StoragePath(address.rstrip("/")) if is_object(address) else Path(address)
 
 
+def pack(path: AnyPath | None) -> str:
+    """A path as text, for engines whose rows hold no objects; None is empty."""
+    return json.dumps(asdict(path)) if isinstance(path, StoragePath) else str(path or "")
+
+
+def unpack(text: str) -> AnyPath | None:
+    """The path that `pack` made a text of."""
+    if text.startswith("{"):
+        return StoragePath(**json.loads(text))
+    return Path(text) if text else None
+
+
 @contextlib.contextmanager
 def appearing(path: AnyPath) -> Iterator[BinaryIO]:
     """A file to write, which is there under its name when the body has ended, and not at all if it fails."""
@@ -224,6 +243,56 @@ def appearing(path: AnyPath) -> Iterator[BinaryIO]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def saved(path: AnyPath) -> Iterator[Path]:
+    """A folder, not made yet, for a library that writes files; what is in it then stands below the path."""
+    if not isinstance(path, StoragePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="dcclip-") as name:
+        folder = Path(name, path.name)
+        yield folder
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                with file.open("rb") as source, (path / file.relative_to(folder).as_posix()).open("wb") as to:
+                    shutil.copyfileobj(source, to, BUFFER_BYTES)
+
+
+@contextlib.contextmanager
+def copied(path: AnyPath) -> Iterator[Path]:
+    """A small folder on this machine, for a library that reads files: a tokenizer, a student."""
+    if not isinstance(path, StoragePath):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="dcclip-") as name:
+        for file in path.sizes():
+            target = Path(name, file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with (path / file).open() as source, target.open("wb") as to:
+                shutil.copyfileobj(source, to, BUFFER_BYTES)
+        yield Path(name)
+
+
+class StoredLines:
+    """A small file of lines in object storage that grows; each flush writes it anew."""
+
+    def __init__(self, path: StoragePath):
+        self._path = path
+        content = path.read_text() if path.is_file() else ""
+        self._lines = [content[: content.rfind("\n") + 1]]
+
+    def write(self, text: str) -> None:
+        """Add text."""
+        self._lines.append(text)
+
+    def flush(self) -> None:
+        """Let readers see it."""
+        self._path.write_text("".join(self._lines))
+
+    def close(self) -> None:
+        """Nothing is left to be done after a flush."""
 
 
 def parquet_file(path: AnyPath) -> Any:

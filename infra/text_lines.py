@@ -46,4 +46,4 @@ def read_lines(path: Path) -> list[str]:
         OSError: it cannot be read.
         ValueError: it is not UTF-8; the message has file and line.
     """
-    return decode_lines(Path(path).read_bytes(), path)
+    return decode_lines((Path(path) if isinstance(path, str) else path).read_bytes(), path)

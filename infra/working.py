@@ -27,15 +27,18 @@ from infra.store import DONE, write_json
 EARLIER = ".earlier.json"
 # Where the files of other results are that this one has under names of its own.
 REFERENCES = ".references.json"
+# What attempts hand on to each other and no result keeps: checkpoints of training.
+SHARED = "shared"
 HELPERS = (EARLIER, REFERENCES)
 
 
 @contextlib.contextmanager
 def working_path(
-    place: str, endpoint: str, step: str, finished_by: tuple[str, ...]
+    place: str, endpoint: str, step: str, finished_by: tuple[str, ...], carried: tuple[str, ...] = ()
 ) -> Iterator[tuple[AnyPath, Callable[[dict], dict]]]:
     """(path to work at, function that takes the record and finishes the place) while the body runs.
 
+    `carried` are patterns of small files that an attempt begins with as the latest one has left them.
     The function returns the record as it stands at the place: another attempt's, when that was first.
     """
     if not is_object(place):
@@ -56,6 +59,9 @@ def working_path(
         path = StoragePath(path.root, manifest=f"{path.root}/{EARLIER}")
         object_store.write_new_json(path.manifest, {"files": files}, endpoint)
 
+    for file, attempt in latest_with(attempts, carried).items():
+        (path / file).write_bytes(StoragePath(f"{place}/{attempt}", file).read_bytes())
+
     def finish(record: dict) -> dict:
         # Of workers that died and were replaced.
         object_store.abort_uploads(f"{path.root}/", endpoint)
@@ -63,11 +69,21 @@ def working_path(
         own = {item.name: item.num_bytes for item in items if item.name not in HELPERS}
         elsewhere = (object_store.read_json(f"{path.root}/{REFERENCES}", endpoint) or {}).get("files", {})
         record = {**record, "attempt": name, "files": {**elsewhere, **files, path.root: own}}
-        standing = conclude(place, record, attempts, endpoint, step)
+        standing = conclude(place, record, {*attempts, SHARED}, endpoint, step)
         object_store.remove_names(HELPERS, path.root, endpoint)
         return standing
 
     yield path, finish
+
+
+def latest_with(attempts: dict[str, dict[str, int]], patterns: tuple[str, ...]) -> dict[str, str]:
+    """The latest attempt that has left a file, by the file's name."""
+    return {
+        name: attempt
+        for attempt in sorted(attempts)
+        for name in attempts[attempt]
+        if attempt != SHARED and any(fnmatch(name, pattern) for pattern in patterns)
+    }
 
 
 def refer_to(path: AnyPath, files: dict[str, StoragePath]) -> None:

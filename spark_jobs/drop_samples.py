@@ -13,6 +13,7 @@ from PIL import Image
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from infra.storage import AnyPath
 from spark_jobs.rules import LANGUAGES
 from training import shards
 
@@ -47,7 +48,7 @@ def _rows(dropped: DataFrame, step: str) -> DataFrame:
     return dropped.select(*[column.alias(name) for name, column in columns.items()])
 
 
-def thumbnails(raw_shards: Path, samples: list[dict]) -> dict[str, bytes]:
+def thumbnails(raw_shards: AnyPath, samples: list[dict]) -> dict[str, bytes]:
     """Small JPEGs of the samples' pictures, by key; those that have none or cannot be read are left out."""
     wanted: dict[str, set[str]] = {}
     for sample in samples:
@@ -59,9 +60,9 @@ def thumbnails(raw_shards: Path, samples: list[dict]) -> dict[str, bytes]:
     return found
 
 
-def _pictures(path: Path, keys: set[str]) -> dict[str, bytes]:
+def _pictures(path: AnyPath, keys: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    if not path.exists():
+    if not path.is_file():
         return found
     for sample in shards.read_shard(path):
         if sample["__key__"] in keys:

@@ -11,6 +11,7 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
+from infra.storage import AnyPath
 from spark_jobs import caption_udfs, pixels, rules
 from spark_jobs.clean_captions import cleaned
 from spark_jobs.limits import CaptionLimits, ImageLimits
@@ -31,7 +32,7 @@ def read_raw(spark: SparkSession, shards: Path) -> DataFrame:
 
 
 def judge(
-    raw: DataFrame, shards: Path, captions: dict[str, CaptionLimits], image: ImageLimits, simplify: bool
+    raw: DataFrame, shards: AnyPath, captions: dict[str, CaptionLimits], image: ImageLimits, simplify: bool
 ) -> DataFrame:
     """Adds `zh_reason`, `en_reason` and `reason`; a caption with a reason becomes null in a kept pair.
 
@@ -64,7 +65,7 @@ def kept_caption(lang: str) -> Column:
     return F.when(F.col(f"{lang}_reason").isNull() | F.col("reason").isNotNull(), rules.stripped(lang))
 
 
-def by_shard(rows: DataFrame, shards: Path) -> DataFrame:
+def by_shard(rows: DataFrame, shards: AnyPath) -> DataFrame:
     """Each shard's rows in one partition, in at most three partitions a core: readers open every file."""
     num_shards = sum(1 for _ in shards.glob("*.parquet"))
     num_partitions = min(num_shards, 3 * rows.sparkSession.sparkContext.defaultParallelism)

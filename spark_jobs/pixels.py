@@ -8,12 +8,12 @@ Left out on purpose: sharpness. Its usual measure depends on the size at which a
 
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from infra.storage import AnyPath
 from spark_jobs.limits import ImageLimits
 
 IMAGE_TYPES = ("jpg", "png", "webp")
@@ -30,7 +30,7 @@ def opens_images(limits: ImageLimits) -> bool:
     return bool(limits.min_bytes or limits.min_sigma or limits.min_entropy)
 
 
-def mark_pixels(rows: DataFrame, shards: Path, limits: ImageLimits) -> DataFrame:
+def mark_pixels(rows: DataFrame, shards: AnyPath, limits: ImageLimits) -> DataFrame:
     """Gives rows that have no `reason` one if their picture calls for it, and says why in `error_message`.
 
     The rows of a shard must be in one partition, sorted by shard.
@@ -42,7 +42,7 @@ def mark_pixels(rows: DataFrame, shards: Path, limits: ImageLimits) -> DataFrame
     return rows.mapInArrow(judge, rows.schema)
 
 
-def _judge_batch(batch: pa.RecordBatch, shards: Path, limits: ImageLimits) -> pa.RecordBatch:
+def _judge_batch(batch: pa.RecordBatch, shards: AnyPath, limits: ImageLimits) -> pa.RecordBatch:
     columns = {name: batch[name].to_pylist() for name in ("key", "shard", "reason", "error_message")}
     wanted: dict[str, set[str]] = {}
     for key, shard, reason in zip(columns["key"], columns["shard"], columns["reason"], strict=True):
@@ -60,7 +60,7 @@ def _judge_batch(batch: pa.RecordBatch, shards: Path, limits: ImageLimits) -> pa
     return batch
 
 
-def judge_shard(path: Path, keys: set[str], limits: ImageLimits) -> dict[str, Verdict]:
+def judge_shard(path: AnyPath, keys: set[str], limits: ImageLimits) -> dict[str, Verdict]:
     """A verdict for each of the keys; what the tar does not give is unreadable."""
     verdicts = {key: (UNREADABLE, "not in its shard") for key in keys}
     for key, body in read_pictures(path, keys):
@@ -68,10 +68,10 @@ def judge_shard(path: Path, keys: set[str], limits: ImageLimits) -> dict[str, Ve
     return verdicts
 
 
-def read_pictures(path: Path, keys: set[str]) -> Iterator[tuple[str, bytes]]:
+def read_pictures(path: AnyPath, keys: set[str]) -> Iterator[tuple[str, bytes]]:
     """(key, file) of the wanted pictures in a tar, as far as it can be read."""
     try:
-        with tarfile.open(path, "r|") as tar:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for member in tar:
                 key, _, extension = member.name.partition(".")
                 is_picture = extension in IMAGE_TYPES and member.isfile() and member.size <= MAX_STORED_BYTES

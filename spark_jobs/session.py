@@ -11,7 +11,9 @@ from types import MappingProxyType
 import pyspark
 from pyspark.sql import SparkSession
 
+from infra import storage
 from infra.engines import EngineGone, own_address
+from infra.storage import AnyPath
 from spark_jobs.kubernetes import kubernetes_settings
 
 QUIET = Path(__file__).with_name("log4j2.properties")
@@ -46,7 +48,7 @@ def require_master(master: str) -> None:
     own_address("the Spark master", last)
 
 
-def is_short(paths: Iterable[Path]) -> bool:
+def is_short(paths: Iterable[AnyPath]) -> bool:
     """Whether a job over these files takes seconds rather than minutes."""
     return sum(path.stat().st_size for path in paths) < SHORT_JOB_BYTES
 
@@ -99,7 +101,9 @@ def spark_session(
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{QUIET} {java}",
     }
-    settings |= {f"spark.executorEnv.{key}": value for key, value in environment.items()}
+    # A local executor has this process's environment.
+    found = {} if master.startswith("local") else storage.environment()
+    settings |= {f"spark.executorEnv.{key}": value for key, value in (found | environment).items()}
     if master.startswith("local"):
         # Before Java starts: or Spark looks for another address and warns of what it finds.
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

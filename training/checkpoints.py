@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from infra.storage import AnyPath
+
 STATE, HASH = "checkpoint.pt", "checkpoint.sha256"
 
 
@@ -17,16 +19,19 @@ def write_checkpoint(state: dict, folder: Path) -> None:
     (folder / HASH).write_text(_hash_of(folder / STATE))
 
 
-def read_checkpoint(folder: Path) -> dict | None:
+def read_checkpoint(folder: AnyPath) -> dict | None:
     """The state, or None when it is not whole. No code in it is run (weights_only)."""
     try:
         whole = (folder / HASH).read_text() == _hash_of(folder / STATE)
     except OSError:
         return None
-    return torch.load(folder / STATE, weights_only=True, map_location="cpu") if whole else None
+    if not whole:
+        return None
+    with (folder / STATE).open("rb") as stream:
+        return torch.load(stream, weights_only=True, map_location="cpu")
 
 
-def newest_whole(folder: Path | None) -> tuple[dict | None, list[str]]:
+def newest_whole(folder: AnyPath | None) -> tuple[dict | None, list[str]]:
     """(state, names of those that are not whole) from a checkpoint's folder and the ones beside it.
 
     Folders are ordered by name, as Ray Train names them by time.
@@ -34,8 +39,8 @@ def newest_whole(folder: Path | None) -> tuple[dict | None, list[str]]:
     broken: list[str] = []
     if folder is None:
         return None, broken
-    older = [item for item in folder.parent.glob("checkpoint_*") if item.name <= folder.name]
-    for candidate in sorted(older, reverse=True) or [folder]:
+    older = {file.parent for file in folder.parent.glob("checkpoint_*/*") if file.parent.name <= folder.name}
+    for candidate in sorted(older, key=str, reverse=True) or [folder]:
         state = read_checkpoint(candidate)
         if state is not None:
             return state, broken
@@ -43,6 +48,6 @@ def newest_whole(folder: Path | None) -> tuple[dict | None, list[str]]:
     return None, broken
 
 
-def _hash_of(path: Path) -> str:
+def _hash_of(path: AnyPath) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.places import fetched
-from infra.storage import AnyPath, StoragePath, appearing, parquet_file, read_table
+from infra.storage import AnyPath, StoragePath, appearing, pack, parquet_file, read_table, unpack
 from infra.store import identity
 from infra.text_lines import read_lines
 from training import shards, views
@@ -49,6 +49,7 @@ def shard_items(pairs: AnyPath, raw: AnyPath, place: AnyPath, earlier: AnyPath |
     """One item a raw shard that still has kept pairs; `earlier` is an earlier version's folder, if any."""
     names = sorted(read_table(pairs / "kept.parquet", columns=["shard"])["shard"].unique().to_pylist())
     folders = {"pairs": pairs, "raw": raw, "place": place, "earlier": earlier}
+    folders = {kind: pack(folder) for kind, folder in folders.items()}
     return [{"kind": "shard", "name": name, **folders} for name in names]
 
 
@@ -73,8 +74,8 @@ def text_items(
             "name": f"{lang}-{Path(path).stem}-{identity(content or path)}-{number:05d}",
             "lang": lang,
             "texts": texts[start : start + texts_per_item],
-            "place": place,
-            "earlier": earlier,
+            "place": pack(place),
+            "earlier": pack(earlier),
         }
         for number, start in enumerate(starts)
     ]
@@ -114,16 +115,16 @@ class Embedder:
 
     def embed_shard(self, item: dict) -> dict:
         """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`, a row for each kept pair."""
-        place, name = item["place"], item["name"]
+        place, name = unpack(item["place"]), item["name"]
         scores = place / "scores" / f"{name}.parquet"
         if not scores.is_file():
-            kept = read_table(item["pairs"] / "kept.parquet", only=("shard", name))
+            kept = read_table(unpack(item["pairs"]) / "kept.parquet", only=("shard", name))
             records = {row["key"]: row for row in kept.to_pylist()}
-            earlier = EarlierShard(item["earlier"], name, self.teacher.width)
+            earlier = EarlierShard(unpack(item["earlier"]), name, self.teacher.width)
             path, found = place / "shards" / f"{name}.tar", {}
             rows = earlier.take_whole(records, self.rules, path)
             if rows is None:
-                raw = item["raw"] / "shards" / f"{name}.tar"
+                raw = unpack(item["raw"]) / "shards" / f"{name}.tar"
                 rows = self._write_embedded(raw, records, earlier, path)
             elif isinstance(path, StoragePath):
                 found = {"referenced": name}
@@ -217,9 +218,9 @@ class Embedder:
 
     def embed_texts(self, item: dict) -> dict:
         """Write `texts/NAME.parquet` with the columns text, lang and vector (bfloat16 bytes)."""
-        path = item["place"] / "texts" / f"{item['name']}.parquet"
+        path = unpack(item["place"]) / "texts" / f"{item['name']}.parquet"
         if not path.is_file():
-            stored = stored_texts(item["earlier"], item["name"])
+            stored = stored_texts(unpack(item["earlier"]), item["name"])
             fresh = [text for text in item["texts"] if text not in stored]
             vectors = map(shards.to_bf16, self._embed_texts(fresh))
             known = stored | dict(zip(fresh, vectors, strict=True))

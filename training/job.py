@@ -1,7 +1,6 @@
 """A training step as a value, and the files it leaves: what steps know of training without its libraries."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from infra.console import say
 from infra.storage import AnyPath
@@ -11,6 +10,9 @@ from training.settings import Phase, StudentShape
 CURVE = "curve.jsonl"
 STUDENT = "student"
 SUMMARY = "summary.json"
+# What an attempt in object storage begins with: the curve, the run in MLflow, and, where training had
+# ended and the step had not, the student, for Ray Train does not begin a run again that is done.
+CARRIED = (CURVE, "mlflow_run.txt", SUMMARY, f"{STUDENT}/*")
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,12 @@ class TrainingJob:
     step: str
     embedded: AnyPath
     selection: AnyPath
-    place: Path
+    place: AnyPath
     width: int
     phases: tuple[Phase, ...]
     shape: StudentShape | None = None
-    start: Path | None = None
-    tokenizer: Path | None = None
+    start: AnyPath | None = None
+    tokenizer: AnyPath | None = None
     seed: int = 0
     checkpoint_seconds: float = 60.0
     checkpoint_steps: int = 20
@@ -49,7 +51,7 @@ def announce(job: TrainingJob) -> None:
         )
 
 
-def read_curve(place: Path) -> list[dict]:
+def read_curve(place: AnyPath) -> list[dict]:
     """Points of the loss curve in order; a step that was repeated after a restart counts once."""
     points = read_lines_of_json(place / CURVE)
     latest = {(point["phase"], point["step"]): point for point in points}

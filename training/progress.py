@@ -5,10 +5,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TextIO
 
 from infra.console import track
+from infra.storage import AnyPath, StoragePath, StoredLines
 from training.job import CURVE, TrainingJob
 from training.settings import Phase
 from training.tracking import LiveCurve
@@ -16,8 +16,10 @@ from training.tracking import LiveCurve
 NUM_POINTS = 100
 
 
-def open_lines(path: Path) -> TextIO:
+def open_lines(path: AnyPath) -> TextIO | StoredLines:
     """A file to add lines to, without the half line that a full disk has left at its end."""
+    if isinstance(path, StoragePath):
+        return StoredLines(path)
     if path.exists():
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)

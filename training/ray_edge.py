@@ -32,6 +32,7 @@ import ray.exceptions
 import ray.train
 import ray.train.torch
 import torch
+from pyarrow.fs import LocalFileSystem
 from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 from ray.util import placement_group, remove_placement_group
@@ -39,6 +40,9 @@ from ray.util import placement_group, remove_placement_group
 from infra import storage
 from infra.console import say
 from infra.engines import EngineGone
+from infra.object_store import SCHEME
+from infra.storage import AnyPath, StoragePath
+from infra.working import SHARED
 from training.ray_node import joined
 
 # What Ray raises when a process, a node or the head is gone, and not for what code in a worker does.
@@ -178,7 +182,7 @@ class Session:
     world: int
     device: torch.device
     save: Callable[[Path], None]
-    restored: Path | None
+    restored: AnyPath | None
 
 
 def _session() -> Session:
@@ -191,13 +195,29 @@ def _session() -> Session:
         ray.train.report({"saved": 1}, checkpoint=checkpoint)
 
     found = ray.train.get_checkpoint()
-    restored = Path(found.path) if found else None
+    restored = _path_of(found) if found else None
     device = ray.train.torch.get_device()
     return Session(rank, context.get_world_size(), device, save, restored)
 
 
+def _path_of(checkpoint: Checkpoint) -> AnyPath:
+    """Where a checkpoint is, to be read there."""
+    if isinstance(checkpoint.filesystem, LocalFileSystem):
+        return Path(checkpoint.path)
+    parent, _, name = checkpoint.path.rpartition("/")
+    return StoragePath(f"{SCHEME}{parent}") / name
+
+
+def _checkpoints_at(place: AnyPath) -> dict[str, Any]:
+    """Where Ray Train keeps checkpoints: in the store that the place is in, for every attempt at it."""
+    if not isinstance(place, StoragePath):
+        return {"storage_path": str(place / "ray")}
+    address = f"{place.root.rpartition('/')[0]}/{SHARED}"
+    return {"storage_path": address.removeprefix(SCHEME), "storage_filesystem": storage.arrow()}
+
+
 def fit(
-    worker: Callable[[Any, Session], None], job: Any, *, num_workers: int, use_gpu: bool, place: Path
+    worker: Callable[[Any, Session], None], job: Any, *, num_workers: int, use_gpu: bool, place: AnyPath
 ) -> None:
     """Run `worker(job, session)` on every worker; a rerun at the same place resumes its checkpoint.
 
@@ -219,7 +239,7 @@ def fit(
         scaling_config=ScalingConfig(num_workers=num_workers, use_gpu=use_gpu),
         run_config=RunConfig(
             name="train",
-            storage_path=str(place / "ray"),
+            **_checkpoints_at(place),
             # Another worker for a lost one is waited for as often as for the first, a minute at a time.
             failure_config=ray.train.FailureConfig(
                 max_failures=1, controller_failure_limit=len(WAITS_SECONDS)

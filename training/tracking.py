@@ -5,9 +5,9 @@ A tracking server in trouble costs points of the curve, never the training.
 
 import os
 import time
-from pathlib import Path
 
 from infra.console import say
+from infra.storage import AnyPath
 
 EXPERIMENT = "dcclip-training"
 RUN_FILE = "mlflow_run.txt"
@@ -16,7 +16,7 @@ RUN_FILE = "mlflow_run.txt"
 class LiveCurve:
     """Logs points to MLflow in the background; with an empty `uri` it does nothing."""
 
-    def __init__(self, uri: str, artifacts: str, step: str, place: Path):
+    def __init__(self, uri: str, artifacts: str, step: str, place: AnyPath):
         self.step, self.client, self.run_id = step, None, None
         if not uri:
             return
@@ -28,7 +28,7 @@ class LiveCurve:
         except Exception as error:  # whatever a server or database does, training goes on
             say(self.step, f"the curve is not in MLflow: {error}")
 
-    def _open(self, uri: str, artifacts: str, place: Path) -> None:
+    def _open(self, uri: str, artifacts: str, place: AnyPath) -> None:
         from mlflow import MlflowClient
 
         client = MlflowClient(uri)

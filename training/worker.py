@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from infra.console import say
+from infra.storage import appearing, copied, saved
 from infra.store import write_json
 from training.batches import BatchSource
 from training.checkpoints import newest_whole, write_checkpoint
@@ -54,7 +55,8 @@ def train(job: TrainingJob, session: Session) -> None:
     if live:
         live.close()
         student.model.cpu()
-        student.save(job.place / STUDENT)
+        with saved(job.place / STUDENT) as folder:
+            student.save(folder)
         write_json(job.place / SUMMARY, {"parameters": student.num_parameters})
 
 
@@ -90,9 +92,11 @@ def restored_state(job: TrainingJob, session: Session) -> dict | None:
 def open_student(job: TrainingJob) -> Student:
     """The student to train, in training mode."""
     if job.start:
-        student = load_student(job.start)
+        with copied(job.start) as folder:
+            student = load_student(folder)
     else:
-        student = build_student(job.shape, load_tokenizer(job.tokenizer), job.width)
+        with copied(job.tokenizer) as folder:
+            student = build_student(job.shape, load_tokenizer(folder), job.width)
         inherit(student, job)
     student.model.train()
     student.model.to(memory_format=torch.channels_last)
@@ -136,7 +140,8 @@ def take_step(run: PhaseRun, batch: dict, job: TrainingJob, session: Session) ->
         return run.take_step(on_device(batch, session.device))
     except FloatingPointError as error:
         file = job.place / f"bad_batch_rank{session.rank}.pt"
-        torch.save(batch, file)
+        with appearing(file) as stream:
+            torch.save(batch, stream)
         raise FloatingPointError(f"{error}; the batch is in {file}") from error
 
 

@@ -3,7 +3,11 @@
 import io
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +17,7 @@ import pytest
 from infra import object_store, object_streams, storage
 from infra.object_store import StoreError
 from infra.places import stored_path
-from infra.storage import StoragePath, any_path, appearing, dataset, parquet_file
+from infra.storage import StoragePath, any_path, appearing, dataset, pack, parquet_file, unpack
 from infra.working import EARLIER, kept_files, working_path
 
 RECORD = {"step": "tests", "seconds": 1.0, "facts": {}}
@@ -36,7 +40,8 @@ def test_a_path_is_taken_apart_like_a_local_one(folder):
     assert (path.name, path.stem, path.parent.name) == ("00000.tar", "00000", "shards")
     assert path.with_name("00001.tar") == folder / "shards" / "00001.tar"
     assert any_path(str(path)) == StoragePath(str(path))
-    assert pickle.loads(pickle.dumps(path)) == path
+    assert pickle.loads(pickle.dumps(path)) == path == unpack(pack(path))
+    assert (unpack(pack(Path("/a/b"))), unpack(pack(None))) == (Path("/a/b"), None)
     with pytest.raises(TypeError):
         os.fspath(path)
 
@@ -254,3 +259,40 @@ def test_workers_elsewhere_are_told_the_endpoint(monkeypatch):
     assert storage.environment() == {}
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://store:8333")
     assert storage.environment() == {"AWS_ENDPOINT_URL_S3": "http://store:8333"}
+
+
+KILLED = """
+import os, signal, sys
+from infra import object_parts
+from infra.working import working_path
+
+sent = object_parts.PartedUpload.send
+def send_and_die(self, *arguments):
+    sent(self, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+with working_path(sys.argv[1], os.environ["AWS_ENDPOINT_URL_S3"], "tests", ("scores/*",)) as (path, _):
+    (path / "shards" / "0.tar").write_bytes(b"shards/0.tar")
+    (path / "scores" / "0.parquet").write_bytes(b"scores/0.parquet")
+    object_parts.PartedUpload.send = send_and_die
+    with (path / "shards" / "1.tar").open("wb") as file:
+        for _ in range(40):
+            file.write(bytes(2**20))
+"""
+
+
+def test_a_process_killed_in_an_upload_leaves_no_half_shard_and_nothing_that_stays(bucket, counted):
+    place = f"{bucket}/{PLACE}"
+    done = subprocess.run([sys.executable, "-c", KILLED, place])
+    assert done.returncode == -signal.SIGKILL
+    assert object_store.unfinished_uploads(place, counted.endpoint)
+    counted.forget()
+    with working_path(place, counted.endpoint, "tests", FINISHED_BY) as (path, finish):
+        assert [item.name for item in path.glob("shards/*")] == ["0.tar"]
+        write(path, "shards/1.tar", "scores/1.parquet")
+        record = finish(RECORD)
+    named = {f"{url}/{name}" for url, files in record["files"].items() for name in files}
+    left = {f"{place}/{item.name}" for item in object_store.list_folder(place, counted.endpoint)}
+    assert left == named | {f"{place}/done.json"}
+    assert {name.rpartition("/")[2] for name in named} == {"0.tar", "0.parquet", "1.tar", "1.parquet"}
+    assert object_store.unfinished_uploads(place, counted.endpoint) == []
+    assert counted.bytes_read("0.") == 0
