@@ -5,6 +5,7 @@ three agree; the others count for nothing and are made again.
 """
 
 import contextlib
+import errno
 import json
 import threading
 from collections import Counter
@@ -48,7 +49,10 @@ def forget_unfinished(shards: Path, first: int) -> None:
         stats = _file(shards, number, STATS)
         try:
             whole = json.loads(stats.read_text())["count"] == num_rows([_file(shards, number, ".parquet")])
-        except (ValueError, OSError):
+        except (ValueError, OSError) as error:
+            # pyarrow's for broken pages has no errno; a disk's or a network's is no reason to crawl again.
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise
             whole = False
         if not whole:
             stats.unlink()

@@ -63,7 +63,7 @@ def _pictures(path: Path, keys: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     if not path.exists():
         return found
-    for sample in shards.read_shard(path):
+    for sample in shards.read_unbroken(path):
         if sample["__key__"] in keys:
             try:
                 found[sample["__key__"]] = _small(shards.image_of(sample))

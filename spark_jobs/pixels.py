@@ -61,24 +61,34 @@ def _judge_batch(batch: pa.RecordBatch, shards: Path, limits: ImageLimits) -> pa
 
 
 def judge_shard(path: Path, keys: set[str], limits: ImageLimits) -> dict[str, Verdict]:
-    """A verdict for each of the keys; what the tar does not give is unreadable."""
-    verdicts = {key: (UNREADABLE, "not in its shard") for key in keys}
-    for key, body in read_pictures(path, keys):
-        verdicts[key] = judge_picture(body, limits)
-    return verdicts
+    """A verdict for each of the keys; what a broken tar does not give is unreadable.
+
+    Raises:
+        OSError: the shard is not there or its disk or network failed, which is no fault of the images: the
+            task fails and Spark tries it again.
+    """
+    verdicts: dict[str, Verdict] = {}
+    missing = "not in its shard"
+    try:
+        for key, body in read_pictures(path, keys):
+            verdicts[key] = judge_picture(body, limits)
+    except tarfile.TarError as error:
+        missing = f"its shard is broken: {error}"
+    return {key: verdicts.get(key, (UNREADABLE, missing)) for key in keys}
 
 
 def read_pictures(path: Path, keys: set[str]) -> Iterator[tuple[str, bytes]]:
-    """(key, file) of the wanted pictures in a tar, as far as it can be read."""
-    try:
-        with tarfile.open(path, "r|") as tar:
-            for member in tar:
-                key, _, extension = member.name.partition(".")
-                is_picture = extension in IMAGE_TYPES and member.isfile() and member.size <= MAX_STORED_BYTES
-                if is_picture and key in keys:
-                    yield key, tar.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError):
-        return
+    """(key, file) of the wanted pictures in a tar.
+
+    Raises:
+        tarfile.TarError: the tar is broken, after the pictures before the break.
+    """
+    with tarfile.open(path, "r|") as tar:
+        for member in tar:
+            key, _, extension = member.name.partition(".")
+            is_picture = extension in IMAGE_TYPES and member.isfile() and member.size <= MAX_STORED_BYTES
+            if is_picture and key in keys:
+                yield key, tar.extractfile(member).read()
 
 
 def judge_picture(body: bytes, limits: ImageLimits) -> Verdict:

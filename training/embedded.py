@@ -19,7 +19,8 @@ from training.selection import LANGUAGES, Selection
 from training.stream import Unit
 from training.views import View, from_record
 
-# What pyarrow makes of a parquet file that was cut off, and of one with broken pages.
+# What pyarrow raises for a parquet file that was cut off, and for one with broken pages. The latter is an
+# OSError as a disk's or a network's failure is, but without an errno: `_is_broken`.
 BROKEN = (pa.ArrowInvalid, OSError)
 # What Python takes for a row beside pictures and vectors, roughly.
 OBJECTS_BYTES = 1_000
@@ -113,9 +114,11 @@ class Embedded:
         """The texts without images of a unit of a row group, none where it is broken."""
         name, _, number = unit.name.rpartition("#")
         try:
-            with pq.ParquetFile(self.folder / "texts" / name) as file:
+            with (self.folder / "texts" / name).open("rb") as opened, pq.ParquetFile(opened) as file:
                 rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
-        except BROKEN:
+        except BROKEN as error:
+            if not _is_broken(error):
+                raise
             return []
         return [Text(row["text"], row["vector"]) for row in rows[unit.part :: unit.num_parts]]
 
@@ -149,11 +152,23 @@ class Embedded:
         return sorted((self.folder / "texts").glob("*.parquet"))
 
 
+def _is_broken(error: Exception) -> bool:
+    """Whether an error of `BROKEN`, from a file that Python opened, is the file's own and not the disk's."""
+    return not isinstance(error, OSError) or error.errno is None
+
+
 def _metadata(path: Path) -> pq.FileMetaData | None:
-    """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off."""
+    """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off.
+
+    Raises:
+        OSError: the disk's or the network's.
+    """
     try:
-        return pq.read_metadata(path)
-    except BROKEN:
+        with path.open("rb") as opened:
+            return pq.read_metadata(opened)
+    except BROKEN as error:
+        if not _is_broken(error):
+            raise
         warnings.warn(f"{path} is broken and left out", stacklevel=2)
         return None
 

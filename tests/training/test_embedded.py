@@ -80,6 +80,15 @@ def test_a_text_file_that_was_cut_off_is_left_out_and_said(tmp_path):
     assert found == {"pages.parquet#0": [], "whole.parquet#0": ["red"]}
 
 
+def test_a_disk_that_fails_leaves_no_text_out(tmp_path):
+    (tmp_path / "texts" / "0.parquet").mkdir(parents=True)
+    embedded = Embedded(tmp_path, None, WIDTH)
+    with pytest.raises(IsADirectoryError):
+        embedded.num_texts()
+    with pytest.raises(FileNotFoundError):
+        embedded.texts(Unit("1.parquet#0", 1))
+
+
 def test_pictures_are_read_only_where_they_are_asked_for(embedded):
     unit = Unit("00000", 11)
     assert {row.image for row in embedded.pairs(unit, with_images=False)} == {None}
