@@ -50,13 +50,13 @@ class EmbedPairs:
 
 
 def embed(config: EmbedPairs, place: Path, engines: dict, raw: Path, pairs: Path, teacher: Path) -> dict:
-    """Write `shards/`, `scores/` and `texts/`."""
+    """Write `shards/`, `captions/`, `scores/` and `texts/`."""
     from training.earlier import teacher_identity
     from training.embed import COUNTS, REUSED, Embedder, shard_items, text_items
     from training.ray_edge import await_devices, map_items, ray_session
     from training.teacher import load_teacher
 
-    for folder in ("shards", "scores", "texts"):
+    for folder in ("shards", "captions", "scores", "texts"):
         (place / folder).mkdir(exist_ok=True)
     made_by = teacher_identity(teacher)
     earlier = _usable(config.known, made_by)

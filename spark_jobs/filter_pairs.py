@@ -17,6 +17,8 @@ from spark_jobs.limits import CaptionLimits, ImageLimits
 
 # A task's shards: about a minute of opening images, and a file of output that every later reader opens.
 SHARDS_PER_TASK = 4
+# embed_pairs asks for the rows of a shard: row groups of some ten thousand rows, not of 700,000.
+BLOCK_BYTES = 2 * 2**20
 PAIR_COLUMNS = ("key", "shard", "url", *rules.LANGUAGES, "width", "height", "sha256")
 # What we read of img2dataset's records. Written out, or Spark would run a job to find the types.
 RAW_SCHEMA = (
@@ -108,7 +110,7 @@ def write_judged(rows: DataFrame, place: Path) -> dict:
 
 
 def _write(rows: DataFrame, path: Path) -> None:
-    rows.write.mode("overwrite").parquet(str(path))
+    rows.write.mode("overwrite").option("parquet.block.size", BLOCK_BYTES).parquet(str(path))
 
 
 def _lost_caption(lang: str) -> Column:

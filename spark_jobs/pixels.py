@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from spark_jobs.limits import ImageLimits
@@ -37,9 +38,28 @@ def mark_pixels(rows: DataFrame, shards: Path, limits: ImageLimits) -> DataFrame
     """
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from (_judge_batch(batch, shards, limits) for batch in batches)
+        yield from (_judge_batch(batch, shards, limits) for batch in whole_shards(batches))
 
     return rows.mapInArrow(judge, rows.schema)
+
+
+def whole_shards(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that no shard is divided between: a shard in two of them was read twice.
+
+    Retries leave shards of unequal numbers of rows; those of a batch then end anywhere in a shard.
+    """
+    held: list[pa.RecordBatch] = []
+    for batch in filter(len, batches):
+        last = batch["shard"][-1].as_py()
+        start = pc.index(batch["shard"], last).as_py()
+        if start or (held and held[-1]["shard"][-1].as_py() != last):
+            whole = [*held, batch.slice(0, start)]
+            held = [batch.slice(start)]
+            yield pa.concat_batches(whole)
+        else:
+            held.append(batch)
+    if held:
+        yield pa.concat_batches(held)
 
 
 def _judge_batch(batch: pa.RecordBatch, shards: Path, limits: ImageLimits) -> pa.RecordBatch:

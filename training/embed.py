@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from infra.store import identity
 from infra.text_lines import read_lines
 from training import shards, views
 from training.earlier import EarlierShard, stored_texts
+from training.shard_rows import ShardRows
 from training.teacher import Teacher, load_teacher
 
 LANGUAGES = ("zh", "en")
@@ -37,6 +40,11 @@ SCORES = pa.schema(
     + [(f"score_{lang}", pa.float64()) for lang in LANGUAGES]
     + [("vector", pa.binary()), ("reason", pa.string())]
 )
+# Of the pairs with vectors; what training on text alone reads instead of the tars with their images.
+CAPTIONS = pa.schema(
+    [(name, pa.string()) for name in ("key", *LANGUAGES)]
+    + [(f"{lang}_vector", pa.binary()) for lang in LANGUAGES]
+)
 TEXTS = pa.schema([("text", pa.string()), ("lang", pa.string()), ("vector", pa.binary())])
 # How many vectors an item has from an earlier version, in the metadata of the parquet file that finishes it.
 REUSED = ("reused_images", "reused_captions", "reused_texts")
@@ -45,9 +53,17 @@ COUNTS = ("pairs", UNREADABLE, MISSING, "texts", *REUSED)
 
 def shard_items(pairs: Path, raw: Path, place: Path, earlier: str = "") -> list[dict]:
     """One item a raw shard that still has kept pairs; `earlier` is an earlier version's folder, if any."""
-    names = sorted(set(pq.read_table(pairs / "kept.parquet", columns=["shard"])["shard"].to_pylist()))
-    folders = {"pairs": str(pairs), "raw": str(raw), "place": str(place), "earlier": earlier}
-    return [{"kind": "shard", "name": name, **folders} for name in names]
+    where = ShardRows(ds.dataset(pairs / "kept.parquet", format="parquet")).where()
+    folders = {"raw": str(raw), "place": str(place), "earlier": earlier}
+    return [{"kind": "shard", "name": name, "rows": rows, **folders} for name, rows in where.items()]
+
+
+def kept_rows(item: dict) -> Iterator[dict]:
+    """The kept pairs of an item's shard, from the row groups that it names."""
+    for path, numbers in item["rows"]:
+        with pq.ParquetFile(path) as file:
+            rows = file.read_row_groups(list(numbers))
+        yield from rows.filter(pc.equal(rows["shard"], item["name"])).to_pylist()
 
 
 def text_items(
@@ -100,29 +116,30 @@ class Embedder:
         return {**dict.fromkeys(COUNTS, 0), **work(item)}
 
     def embed_shard(self, item: dict) -> dict:
-        """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`, a row for each kept pair."""
+        """Write `shards/NAME.tar` with vectors, `captions/NAME.parquet`, `scores/NAME.parquet`.
+
+        The scores have a row for each kept pair, and finish the item.
+        """
         place, name = Path(item["place"]), item["name"]
         scores = place / "scores" / f"{name}.parquet"
         if not scores.exists():
-            kept = pq.read_table(Path(item["pairs"]) / "kept.parquet", filters=[("shard", "=", name)])
-            records = {row["key"]: row for row in kept.to_pylist()}
+            records = {row["key"]: row for row in kept_rows(item)}
             earlier = EarlierShard(_folder(item), name, self.teacher.width)
-            path = place / "shards" / f"{name}.tar"
-            rows = earlier.take_whole(records, self.rules, path)
+            rows = earlier.take_whole(records, self.rules, place)
             if rows is None:
                 raw = Path(item["raw"]) / "shards" / f"{name}.tar"
-                rows = self._write_embedded(raw, records, earlier, path)
+                rows = self._write_embedded(raw, records, earlier, place)
             _write_parquet(scores, rows, SCORES, {f"reused_{name}": n for name, n in earlier.reused.items()})
         reasons = pq.read_table(scores, columns=["reason"])["reason"].to_pylist()
         return {**Counter(reason or "pairs" for reason in reasons), **_reused(scores)}
 
     def _write_embedded(
-        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, path: Path
+        self, raw: Path, records: dict[str, dict], earlier: EarlierShard, place: Path
     ) -> list[dict]:
-        """Write the embedded shard; returns its rows of scores."""
+        """Write the embedded shard and its captions; returns its rows of scores."""
         stored, texts = self._text_vectors(records, earlier)
         rows = {key: _row_of(record, reason=MISSING) for key, record in records.items()}
-        with shards.open_shard(path) as add:
+        with shards.open_shard(place / "shards" / raw.name) as add:
 
             def keep(sample: dict, drawn: list[views.View], vectors: np.ndarray) -> None:
                 key = sample["__key__"]
@@ -140,6 +157,10 @@ class Embedder:
                 for found in zip(batch.samples, batch.views, images, strict=True):
                     keep(*found)
                 rows |= {key: _row_of(records[key], reason=UNREADABLE) for key in batch.unreadable}
+        captions = [
+            _captions_of(records[key], texts[key]) for key, row in rows.items() if row["reason"] is None
+        ]
+        _write_parquet(place / "captions" / f"{raw.stem}.parquet", captions, CAPTIONS)
         return list(rows.values())
 
     def _not_stored(
@@ -260,7 +281,13 @@ def _row_of(
     if image is None:
         return {**row, "reason": reason}
     cosines = {f"score_{lang}": float(vector @ image) for lang, vector in texts.items()}
-    return {**row, **cosines, "vector": shards.to_bf16(image)}
+    return {**row, **cosines, "vector": shards.to_bf16(image), "reason": None}
+
+
+def _captions_of(record: dict, texts: dict[str, np.ndarray]) -> dict:
+    """A row of captions with their vectors."""
+    vectors = {f"{lang}_vector": shards.to_bf16(vector) for lang, vector in texts.items()}
+    return {**{name: record[name] for name in ("key", *LANGUAGES)}, **vectors}
 
 
 def _folder(item: dict) -> Path | None:
@@ -268,10 +295,13 @@ def _folder(item: dict) -> Path | None:
     return Path(item["earlier"]) if item["earlier"] else None
 
 
-def _write_parquet(path: Path, rows: list[dict], schema: pa.Schema, reused: dict[str, int]) -> None:
+def _write_parquet(
+    path: Path, rows: list[dict], schema: pa.Schema, reused: dict[str, int] | None = None
+) -> None:
     """Write rows, with how many vectors were reused in the file's metadata: the count survives a restart."""
+    path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused)}))
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused or {})}))
     pq.write_table(table, partial)
     partial.replace(path)
 
