@@ -56,6 +56,17 @@ def require_pinned(config: PrepareTeacher) -> None:
             )
 
 
+def needed_files(values: dict) -> dict[str, tuple[str, ...]]:
+    """Patterns of the files of inputs that are read, as `run_step` takes them: pairs are for tuning alone.
+
+    Args:
+        values: the step's, as the recipe has them.
+    """
+    sources = [values["source"], *(member["source"] for member in values.get("members", ()))]
+    tunes = any(source.startswith("lit:") for source in sources) and not values.get("known")
+    return {} if tunes else {"raw": (), "pairs": ()}
+
+
 def prepare(config: PrepareTeacher, place: Path, engines: dict, raw: Path, pairs: Path) -> dict:
     """Write the teacher below `place`; members of an ensemble in subfolders `0`, `1` and so on."""
     facts = {"source": config.source, "described": _describe(config)}
@@ -113,7 +124,8 @@ def prepare_teacher(
     teacher: dsl.Output[dsl.Model],
 ):
     """Fetch a teacher, or tune one on the kept pairs."""
-    from components.prepare_teacher import PrepareTeacher, prepare
+    from components.prepare_teacher import PrepareTeacher, needed_files, prepare
     from components.step import run_step
 
-    run_step("prepare_teacher", prepare, PrepareTeacher, config, {"raw": raw, "pairs": pairs}, teacher)
+    inputs, only = {"raw": raw, "pairs": pairs}, needed_files(config["values"])
+    run_step("prepare_teacher", prepare, PrepareTeacher, config, inputs, teacher, only=only)

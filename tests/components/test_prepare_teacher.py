@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "training"))
 from test_hf_teacher import make_chinese_clip, make_siglip
 
 from components.data_version import Known
-from components.prepare_teacher import PrepareTeacher, prepare, require_pinned
+from components.prepare_teacher import PrepareTeacher, needed_files, prepare, require_pinned
 from components.step import StepError, build
 from infra.store import write_json
 from training.earlier import teacher_identity
@@ -30,6 +30,22 @@ def test_a_hub_teacher_is_pinned_by_a_commit(revision):
         with pytest.raises(StepError, match="is not pinned: give the commit"):
             require_pinned(config)
     require_pinned(PrepareTeacher("hf:a/b", "0123456789abcdef" * 2 + "01234567"))
+
+
+@pytest.mark.parametrize(
+    "source, members, reads_pairs",
+    [
+        ("lit:", (), True),
+        ("hf:a/b", (), False),
+        ("ensemble:", ("hf:a/b", "lit:"), True),
+        ("ensemble:", ("hf:a/b", "hf:c/d"), False),
+    ],
+)
+def test_only_a_teacher_that_is_tuned_reads_the_pairs(source, members, reads_pairs):
+    config = PrepareTeacher(source, members=tuple(map(TeacherMember, members)))
+    assert needed_files(asdict(config)) == ({} if reads_pairs else {"raw": (), "pairs": ()})
+    grown = replace(config, known=Known(version=1, place="before"))
+    assert needed_files(asdict(grown)) == {"raw": (), "pairs": ()}
 
 
 @pytest.fixture(scope="module")
