@@ -5,6 +5,7 @@ three agree; the others count for nothing and are made again.
 """
 
 import contextlib
+import errno
 import json
 import threading
 from collections import Counter
@@ -48,7 +49,10 @@ def forget_unfinished(shards: Path, first: int) -> None:
         stats = _file(shards, number, STATS)
         try:
             whole = json.loads(stats.read_text())["count"] == num_rows([_file(shards, number, ".parquet")])
-        except (ValueError, OSError):
+        except (ValueError, OSError) as error:
+            # pyarrow's for broken pages has no errno; a disk's or a network's is no reason to crawl again.
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise
             whole = False
         if not whole:
             stats.unlink()
@@ -100,10 +104,13 @@ def write_failed(shards: Path, folder: Path, first: int = 0) -> Path | None:
 
 def take_out(shards: Path, again: Path) -> None:
     """Take rows that are tried again out of the shards where they failed; done before, nothing happens."""
-    places = pq.read_table(again, columns=["shard", "key"])
-    for number in pc.unique(places["shard"]).to_pylist():
+    places = pq.read_table(again, columns=["shard", "key"]).sort_by("shard")
+    # Runs of one shard: looking for each in all of them took time with the square of the shards.
+    runs = pc.run_end_encode(places["shard"].combine_chunks())
+    ends = runs.run_ends.to_pylist()
+    for number, start, end in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False):
         rows, file = read_rows(shards, number), _file(shards, number, ".parquet")
-        keys = places.filter(pc.equal(places["shard"], number))["key"]
+        keys = places["key"].slice(start, end - start)
         kept = rows.filter(pc.invert(pc.is_in(rows["key"], value_set=keys)))
         if len(kept) < len(rows):
             pq.write_table(kept, file.with_suffix(".partial"))

@@ -12,10 +12,11 @@ from components.image import step_component
 from components.step import StepError
 from infra.console import say
 from infra.storage import AnyPath, copied, saved
-from infra.store import read_json
+from infra.store import read_json, read_whole, write_json
 from training.settings import Phase, StudentShape
 
 STARTS = SCRATCH, CHAMPION = ("scratch", "champion")
+TOKENIZER_FACTS = "tokenizer_facts.json"
 ANEW = "distill_student.start=scratch"
 
 
@@ -126,9 +127,15 @@ def _keep_tokenizer(texts: Iterable[str], student: AnyPath) -> dict:
 
 
 def _make_tokenizer(texts: Iterable[str], shape: StudentShape, place: AnyPath) -> dict:
-    """Write `place/tokenizer`; returns its facts: its size, the texts it learned from, tokens a text."""
+    """Write `place/tokenizer`; returns its facts: its size, the texts it learned from, tokens a text.
+
+    A retry finds it: the facts are written after it.
+    """
     from training.tokenizer import sample_texts, tokens_per_text, train_tokenizer
 
+    if found := read_whole(place / TOKENIZER_FACTS) if (place / TOKENIZER_FACTS).exists() else None:
+        say("distill_student", f"the tokenizer of {found['tokens']} tokens is there already")
+        return found
     sample, num_texts = sample_texts(texts)
     tokenizer = train_tokenizer(sample, shape.vocab_size, shape.max_tokens)
     with saved(place / "tokenizer") as folder:
@@ -140,7 +147,9 @@ def _make_tokenizer(texts: Iterable[str], shape: StudentShape, place: AnyPath) -
         f"tokenizer of {len(tokenizer)} tokens for both languages; a text has {by_language}",
     )
     counts = {"tokens": len(tokenizer), "texts": num_texts, "learned_from": len(sample)}
-    return {**counts, "tokens_per_text": lengths}
+    facts = {**counts, "tokens_per_text": lengths}
+    write_json(place / TOKENIZER_FACTS, facts)
+    return facts
 
 
 @step_component()

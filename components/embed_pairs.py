@@ -54,13 +54,13 @@ class EmbedPairs:
 def embed(
     config: EmbedPairs, place: AnyPath, engines: dict, raw: AnyPath, pairs: AnyPath, teacher: AnyPath
 ) -> dict:
-    """Write `shards/`, `scores/` and `texts/`."""
+    """Write `shards/`, `captions/`, `scores/` and `texts/`."""
     from training.earlier import teacher_identity
     from training.embed import COUNTS, REUSED, Embedder, shard_items, text_items
     from training.ray_edge import await_devices, map_items, ray_session
     from training.teacher import load_teacher
 
-    for name in ("shards", "scores", "texts"):
+    for name in ("shards", "captions", "scores", "texts"):
         (place / name).mkdir(exist_ok=True)
     with fetched(teacher, "embed_pairs") as folder:
         made_by, width = teacher_identity(folder), load_teacher(folder).width
@@ -86,7 +86,8 @@ def embed(
         for facts in track("embed_pairs", done, total=len(items), desc="shards and texts"):
             counts = {name: counts[name] + facts[name] for name in counts}
             if name := facts.get("referenced"):
-                referenced[f"shards/{name}.tar"] = earlier / "shards" / f"{name}.tar"
+                for file in (f"shards/{name}.tar", f"captions/{name}.parquet"):
+                    referenced[file] = earlier / file
     pairs_done, texts_done = counts.pop("pairs"), counts.pop("texts")
     reused = {name.removeprefix("reused_"): counts.pop(name) for name in REUSED}
     facts = {"pairs": pairs_done, "texts": texts_done, "dropped": {k: n for k, n in counts.items() if n}}

@@ -295,6 +295,11 @@ class StoredLines:
         """Nothing is left to be done after a flush."""
 
 
+def open_ranges(path: AnyPath) -> BinaryIO:
+    """A file of which only parts are read, as parquet is: in object storage only those are fetched."""
+    return path.open("rb", sequential=False) if isinstance(path, StoragePath) else path.open("rb")
+
+
 def parquet_file(path: AnyPath) -> Any:
     """What pyarrow reads a parquet file from: in object storage only the ranges that it asks for."""
     return path.open(sequential=False) if isinstance(path, StoragePath) else path

@@ -12,8 +12,9 @@ from components.step import StepError, build
 from infra import object_store
 from infra.addresses import AddressError, file_uri, require_no_secret, require_usable_root, sqlite_uri
 from infra.code_version import code_version
+from infra.known_hashes import known_fingerprint
 from infra.object_store import SCHEME, StoreError, is_object
-from infra.store import fingerprint, identity, plain
+from infra.store import identity, plain
 from pipelines.benchmarks import require_benchmarks
 from pipelines.recipes import RECIPES, Recipe
 from pipelines.students import STUDENTS
@@ -176,7 +177,7 @@ def _locate(value: Any, root: str, endpoint: str) -> Any:
     for field in PATH_FIELDS:
         if field in located and "content" in located:
             path = below(root, located[field])
-            located |= {field: path, "content": _content(path, field, endpoint)}
+            located |= {field: path, "content": _content(path, field, endpoint, root)}
     return located
 
 
@@ -193,27 +194,27 @@ def below(root: str, path: str) -> str:
     return path if path.startswith("/") else f"{root}/{path}"
 
 
-def _content(path: str, field: str, endpoint: str) -> str:
+def _content(path: str, field: str, endpoint: str, root: str) -> str:
     """The fingerprint of a recipe's input."""
     try:
         if is_object(path):
             return object_store.fingerprint(path, endpoint)
-        return _local_content(path)
+        return _local_content(path, Path(root))
     except FileNotFoundError:
         raise StepError(f"{path} is not there; the recipe's {field} names it") from None
     except StoreError as error:
         raise StepError(f"{error}; the recipe's {field} names it") from error
 
 
-def _local_content(path: str) -> str:
+def _local_content(path: str, root: Path) -> str:
     """The fingerprint of a file, a folder or all that a pattern fits.
 
     Raises:
         FileNotFoundError: there is nothing.
     """
     if os.path.exists(path):
-        return fingerprint(Path(path))
+        return known_fingerprint(Path(path), root)
     found = sorted(glob.glob(path, recursive=True))
     if not found:
         raise FileNotFoundError(path)
-    return identity(found, [fingerprint(Path(file)) for file in found])
+    return identity(found, [known_fingerprint(Path(file), root) for file in found])

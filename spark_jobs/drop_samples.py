@@ -64,7 +64,7 @@ def _pictures(path: AnyPath, keys: set[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     if not path.is_file():
         return found
-    for sample in shards.read_shard(path):
+    for sample in shards.read_unbroken(path):
         if sample["__key__"] in keys:
             try:
                 found[sample["__key__"]] = _small(shards.image_of(sample))

@@ -16,6 +16,10 @@ from spark_jobs import caption_udfs, pixels, rules
 from spark_jobs.clean_captions import cleaned
 from spark_jobs.limits import CaptionLimits, ImageLimits
 
+# A task's shards: about a minute of opening images, and a file of output that every later reader opens.
+SHARDS_PER_TASK = 4
+# embed_pairs asks for the rows of a shard: row groups of some ten thousand rows, not of 700,000.
+BLOCK_BYTES = 2 * 2**20
 PAIR_COLUMNS = ("key", "shard", "url", *rules.LANGUAGES, "width", "height", "sha256")
 # What we read of img2dataset's records. Written out, or Spark would run a job to find the types.
 RAW_SCHEMA = (
@@ -66,10 +70,21 @@ def kept_caption(lang: str) -> Column:
 
 
 def by_shard(rows: DataFrame, shards: AnyPath) -> DataFrame:
-    """Each shard's rows in one partition, in at most three partitions a core: readers open every file."""
+    """Each shard's rows in one partition, partitions of equal numbers of shards.
+
+    Their number follows the shards: a session with dynamic allocation has a core or two when this is asked,
+    and made 6 tasks of 1,000 shards.
+    """
     num_shards = sum(1 for _ in shards.glob("*.parquet"))
-    num_partitions = min(num_shards, 3 * rows.sparkSession.sparkContext.defaultParallelism)
-    return rows.repartition(max(num_partitions, 1), "shard").sortWithinPartitions("shard", "key")
+    number = num_tasks(num_shards, rows.sparkSession.sparkContext.defaultParallelism)
+    # Shards are dealt out by their numbers; hashes of names would give one task three times another's.
+    partition = F.col("shard").cast("int") % number
+    return rows.repartitionById(number, partition).sortWithinPartitions("shard", "key")
+
+
+def num_tasks(num_shards: int, num_cores: int) -> int:
+    """At most `SHARDS_PER_TASK` shards a task; of few shards at most three tasks a core, or one a shard."""
+    return max(1, min(num_shards, 3 * num_cores), -(-num_shards // SHARDS_PER_TASK))
 
 
 def mark_copies(rows: DataFrame) -> DataFrame:
@@ -96,7 +111,7 @@ def write_judged(rows: DataFrame, place: Path) -> dict:
 
 
 def _write(rows: DataFrame, path: Path) -> None:
-    rows.write.mode("overwrite").parquet(str(path))
+    rows.write.mode("overwrite").option("parquet.block.size", BLOCK_BYTES).parquet(str(path))
 
 
 def _lost_caption(lang: str) -> Column:

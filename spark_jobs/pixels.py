@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from infra.storage import AnyPath
@@ -37,9 +38,28 @@ def mark_pixels(rows: DataFrame, shards: AnyPath, limits: ImageLimits) -> DataFr
     """
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from (_judge_batch(batch, shards, limits) for batch in batches)
+        yield from (_judge_batch(batch, shards, limits) for batch in whole_shards(batches))
 
     return rows.mapInArrow(judge, rows.schema)
+
+
+def whole_shards(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches that no shard is divided between: a shard in two of them was read twice.
+
+    Retries leave shards of unequal numbers of rows; those of a batch then end anywhere in a shard.
+    """
+    held: list[pa.RecordBatch] = []
+    for batch in filter(len, batches):
+        last = batch["shard"][-1].as_py()
+        start = pc.index(batch["shard"], last).as_py()
+        if start or (held and held[-1]["shard"][-1].as_py() != last):
+            whole = [*held, batch.slice(0, start)]
+            held = [batch.slice(start)]
+            yield pa.concat_batches(whole)
+        else:
+            held.append(batch)
+    if held:
+        yield pa.concat_batches(held)
 
 
 def _judge_batch(batch: pa.RecordBatch, shards: AnyPath, limits: ImageLimits) -> pa.RecordBatch:
@@ -61,24 +81,34 @@ def _judge_batch(batch: pa.RecordBatch, shards: AnyPath, limits: ImageLimits) ->
 
 
 def judge_shard(path: AnyPath, keys: set[str], limits: ImageLimits) -> dict[str, Verdict]:
-    """A verdict for each of the keys; what the tar does not give is unreadable."""
-    verdicts = {key: (UNREADABLE, "not in its shard") for key in keys}
-    for key, body in read_pictures(path, keys):
-        verdicts[key] = judge_picture(body, limits)
-    return verdicts
+    """A verdict for each of the keys; what a broken tar does not give is unreadable.
+
+    Raises:
+        OSError: the shard is not there or its disk or network failed, which is no fault of the images: the
+            task fails and Spark tries it again.
+    """
+    verdicts: dict[str, Verdict] = {}
+    missing = "not in its shard"
+    try:
+        for key, body in read_pictures(path, keys):
+            verdicts[key] = judge_picture(body, limits)
+    except tarfile.TarError as error:
+        missing = f"its shard is broken: {error}"
+    return {key: verdicts.get(key, (UNREADABLE, missing)) for key in keys}
 
 
 def read_pictures(path: AnyPath, keys: set[str]) -> Iterator[tuple[str, bytes]]:
-    """(key, file) of the wanted pictures in a tar, as far as it can be read."""
-    try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
-                key, _, extension = member.name.partition(".")
-                is_picture = extension in IMAGE_TYPES and member.isfile() and member.size <= MAX_STORED_BYTES
-                if is_picture and key in keys:
-                    yield key, tar.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError):
-        return
+    """(key, file) of the wanted pictures in a tar.
+
+    Raises:
+        tarfile.TarError: the tar is broken, after the pictures before the break.
+    """
+    with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        for member in tar:
+            key, _, extension = member.name.partition(".")
+            is_picture = extension in IMAGE_TYPES and member.isfile() and member.size <= MAX_STORED_BYTES
+            if is_picture and key in keys:
+                yield key, tar.extractfile(member).read()
 
 
 def judge_picture(body: bytes, limits: ImageLimits) -> Verdict:

@@ -16,9 +16,11 @@ from spark_jobs.rules import LANGUAGES
 
 LOW, HIGH = "low_teacher_score", "high_teacher_score"
 COLUMNS = ("key", "shard", *(f"use_{lang}" for lang in LANGUAGES), *(f"score_{lang}" for lang in LANGUAGES))
-
+# Of `percentile_approx`: with 1,000,000 it ran out of a heap of 1 GB at 48M rows; with this it took 13.6 s
+# and was within 1.5e-5 of the exact score.
+PERCENTILE_ACCURACY = 10_000
 # Training asks for the rows of a shard and reads the row groups that may hold them: some ten thousand rows.
-BLOCK_BYTES = 512 * 1024
+BLOCK_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def lowest_kept(scores: DataFrame, counts: Counts, drop_share: float) -> dict[st
         # Spark gives the smallest value that this share of values does not exceed: half a rank past those to
         # drop is the first to stay.
         rank = min(1.0, (int(number * drop_share) + 0.5) / max(1, number))
-        columns[lang] = F.percentile_approx(f"score_{lang}", rank, 1_000_000).alias(lang)
+        columns[lang] = F.percentile_approx(f"score_{lang}", rank, PERCENTILE_ACCURACY).alias(lang)
     return scores.agg(*columns.values()).first().asDict()
 
 
@@ -123,6 +125,10 @@ def select(
     return rows
 
 
+def _used_caption(lang: str) -> Column:
+    return F.when(F.col(f"use_{lang}"), F.col(lang)).alias(lang)
+
+
 def write_selection(rows: DataFrame, place: Path) -> dict:
     """Write `selected.parquet` and `dropped.parquet`; returns counts for the funnel."""
     rows = rows.cache()
@@ -130,8 +136,9 @@ def write_selection(rows: DataFrame, place: Path) -> dict:
     counted = rows.groupBy("reason").agg(F.count("*").alias("pairs"), *used).collect()
     by_reason = {row["reason"]: row.asDict() for row in counted}
     kept = by_reason.pop(None, {"pairs": 0, **dict.fromkeys(LANGUAGES, 0)})
-    selected = rows.where("reason is null").select(*COLUMNS)
-    by_shard = selected.repartition("shard").sortWithinPartitions("shard", "key")
+    selected = rows.where("reason is null").select(*COLUMNS, *map(_used_caption, LANGUAGES))
+    # By range: a shard's rows are in one file, and the files' statistics tell in which.
+    by_shard = selected.repartitionByRange("shard").sortWithinPartitions("shard", "key")
     by_shard.write.mode("overwrite").option("parquet.block.size", BLOCK_BYTES).parquet(
         str(place / "selected.parquet")
     )

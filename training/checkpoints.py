@@ -20,10 +20,14 @@ def write_checkpoint(state: dict, folder: Path) -> None:
 
 
 def read_checkpoint(folder: AnyPath) -> dict | None:
-    """The state, or None when it is not whole. No code in it is run (weights_only)."""
+    """The state, or None when it is not whole. No code in it is run (weights_only).
+
+    Raises:
+        OSError: the disk's or the network's: an older checkpoint would cost hours for it.
+    """
     try:
         whole = (folder / HASH).read_text() == _hash_of(folder / STATE)
-    except OSError:
+    except FileNotFoundError:
         return None
     if not whole:
         return None

@@ -94,21 +94,30 @@ class EarlierShard:
         row = self._scores.get(record["key"], {})
         return {name: row[name] for lang in stored if row.get(name := f"score_{lang}") is not None}
 
+    @property
+    def _captions(self) -> AnyPath | None:
+        path = self.folder and self.folder / "captions" / f"{self.name}.parquet"
+        return path if path and path.is_file() else None
+
     def take_whole(
-        self, records: dict[str, dict], rules: views.ViewRules, path: AnyPath
+        self, records: dict[str, dict], rules: views.ViewRules, place: AnyPath
     ) -> list[dict] | None:
-        """Link the embedded shard to `path` and return its rows of scores, when nothing in it has changed.
+        """Link shard and captions into `place` and return the rows of scores, when nothing has changed.
+
+        In object storage they stay: the result's record names them where they are.
 
         Args:
             records: the kept pairs of the shard by key.
         """
-        if self._tar is None or records.keys() != self._scores.keys():
+        if self._tar is None or self._captions is None or records.keys() != self._scores.keys():
             return None
         if not all(self._is_same(record, rules) for record in records.values()):
             return None
-        # In object storage the result's record names the shard where it is.
-        if isinstance(path, Path):
-            link_file(self._tar, path)
+        for file in (self._tar, self._captions):
+            if isinstance(place, Path):
+                folder = place / file.parent.name
+                folder.mkdir(exist_ok=True)
+                link_file(file, folder / file.name)
         rows = [self._scores[key] for key in records]
         whole = [row for row in rows if row["reason"] is None]
         captions = sum(row[f"score_{lang}"] is not None for row in whole for lang in LANGUAGES)

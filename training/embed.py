@@ -18,14 +18,27 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from infra.object_store import SCHEME
 from infra.places import fetched
-from infra.storage import AnyPath, StoragePath, appearing, pack, parquet_file, read_table, unpack
+from infra.storage import (
+    AnyPath,
+    StoragePath,
+    any_path,
+    appearing,
+    dataset,
+    open_ranges,
+    pack,
+    parquet_file,
+    unpack,
+)
 from infra.store import identity
 from infra.text_lines import read_lines
 from training import shards, views
 from training.earlier import EarlierShard, stored_texts
+from training.shard_rows import ShardRows
 from training.teacher import Teacher, load_teacher
 
 LANGUAGES = ("zh", "en")
@@ -39,6 +52,11 @@ SCORES = pa.schema(
     + [(f"score_{lang}", pa.float64()) for lang in LANGUAGES]
     + [("vector", pa.binary()), ("reason", pa.string())]
 )
+# Of the pairs with vectors; what training on text alone reads instead of the tars with their images.
+CAPTIONS = pa.schema(
+    [(name, pa.string()) for name in ("key", *LANGUAGES)]
+    + [(f"{lang}_vector", pa.binary()) for lang in LANGUAGES]
+)
 TEXTS = pa.schema([("text", pa.string()), ("lang", pa.string()), ("vector", pa.binary())])
 # How many vectors an item has from an earlier version, in the metadata of the parquet file that finishes it.
 REUSED = ("reused_images", "reused_captions", "reused_texts")
@@ -47,10 +65,28 @@ COUNTS = ("pairs", UNREADABLE, MISSING, "texts", *REUSED)
 
 def shard_items(pairs: AnyPath, raw: AnyPath, place: AnyPath, earlier: AnyPath | None = None) -> list[dict]:
     """One item a raw shard that still has kept pairs; `earlier` is an earlier version's folder, if any."""
-    names = sorted(read_table(pairs / "kept.parquet", columns=["shard"])["shard"].unique().to_pylist())
-    folders = {"pairs": pairs, "raw": raw, "place": place, "earlier": earlier}
+    where = ShardRows(dataset(pairs / "kept.parquet")).where()
+    folders = {"raw": raw, "place": place, "earlier": earlier}
     folders = {kind: pack(folder) for kind, folder in folders.items()}
-    return [{"kind": "shard", "name": name, **folders} for name in names]
+    # pyarrow names an object by bucket and key alone.
+    scheme = SCHEME if isinstance(pairs, StoragePath) else ""
+    return [
+        {
+            "kind": "shard",
+            "name": name,
+            "rows": json.dumps([[scheme + path, numbers] for path, numbers in rows]),
+            **folders,
+        }
+        for name, rows in where.items()
+    ]
+
+
+def kept_rows(item: dict) -> Iterator[dict]:
+    """The kept pairs of an item's shard, from the row groups that it names."""
+    for path, numbers in json.loads(item["rows"]):
+        with open_ranges(any_path(path)) as opened, pq.ParquetFile(opened) as file:
+            rows = file.read_row_groups(numbers)
+        yield from rows.filter(pc.equal(rows["shard"], item["name"])).to_pylist()
 
 
 def text_items(
@@ -114,32 +150,34 @@ class Embedder:
         return {**dict.fromkeys(COUNTS, 0), **work(item)}
 
     def embed_shard(self, item: dict) -> dict:
-        """Write `shards/NAME.tar` with vectors and `scores/NAME.parquet`, a row for each kept pair."""
+        """Write `shards/NAME.tar` with vectors, `captions/NAME.parquet`, `scores/NAME.parquet`.
+
+        The scores have a row for each kept pair, and finish the item.
+        """
         place, name = unpack(item["place"]), item["name"]
         scores = place / "scores" / f"{name}.parquet"
         if not scores.is_file():
-            kept = read_table(unpack(item["pairs"]) / "kept.parquet", only=("shard", name))
-            records = {row["key"]: row for row in kept.to_pylist()}
+            records = {row["key"]: row for row in kept_rows(item)}
             earlier = EarlierShard(unpack(item["earlier"]), name, self.teacher.width)
-            path, found = place / "shards" / f"{name}.tar", {}
-            rows = earlier.take_whole(records, self.rules, path)
+            rows, found = earlier.take_whole(records, self.rules, place), {}
             if rows is None:
                 raw = unpack(item["raw"]) / "shards" / f"{name}.tar"
-                rows = self._write_embedded(raw, records, earlier, path)
-            elif isinstance(path, StoragePath):
+                rows = self._write_embedded(raw, records, earlier, place)
+            elif isinstance(place, StoragePath):
                 found = {"referenced": name}
             found |= {f"reused_{of}": number for of, number in earlier.reused.items()}
             _write_parquet(scores, rows, SCORES, found)
-        reasons = pq.read_table(parquet_file(scores), columns=["reason"])["reason"].to_pylist()
+        with open_ranges(scores) as opened:
+            reasons = pq.read_table(opened, columns=["reason"])["reason"].to_pylist()
         return {**Counter(reason or "pairs" for reason in reasons), **_reused(scores)}
 
     def _write_embedded(
-        self, raw: AnyPath, records: dict[str, dict], earlier: EarlierShard, path: AnyPath
+        self, raw: AnyPath, records: dict[str, dict], earlier: EarlierShard, place: AnyPath
     ) -> list[dict]:
-        """Write the embedded shard; returns its rows of scores."""
+        """Write the embedded shard and its captions; returns its rows of scores."""
         stored, texts = self._text_vectors(records, earlier)
         rows = {key: _row_of(record, reason=MISSING) for key, record in records.items()}
-        with shards.open_shard(path) as add:
+        with shards.open_shard(place / "shards" / raw.name) as add:
 
             def keep(sample: dict, drawn: list[views.View], vectors: np.ndarray) -> None:
                 key = sample["__key__"]
@@ -157,6 +195,10 @@ class Embedder:
                 for found in zip(batch.samples, batch.views, images, strict=True):
                     keep(*found)
                 rows |= {key: _row_of(records[key], reason=UNREADABLE) for key in batch.unreadable}
+        captions = [
+            _captions_of(records[key], texts[key]) for key, row in rows.items() if row["reason"] is None
+        ]
+        _write_parquet(place / "captions" / f"{raw.stem}.parquet", captions, CAPTIONS)
         return list(rows.values())
 
     def _not_stored(
@@ -277,12 +319,19 @@ def _row_of(
     if image is None:
         return {**row, "reason": reason}
     cosines = {f"score_{lang}": float(vector @ image) for lang, vector in texts.items()}
-    return {**row, **cosines, "vector": shards.to_bf16(image)}
+    return {**row, **cosines, "vector": shards.to_bf16(image), "reason": None}
 
 
-def _write_parquet(path: AnyPath, rows: list[dict], schema: pa.Schema, reused: dict) -> None:
+def _captions_of(record: dict, texts: dict[str, np.ndarray]) -> dict:
+    """A row of captions with their vectors."""
+    vectors = {f"{lang}_vector": shards.to_bf16(vector) for lang, vector in texts.items()}
+    return {**{name: record[name] for name in ("key", *LANGUAGES)}, **vectors}
+
+
+def _write_parquet(path: AnyPath, rows: list[dict], schema: pa.Schema, reused: dict | None = None) -> None:
     """Write rows, with how many vectors were reused in the file's metadata: the count survives a restart."""
-    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused)}))
+    path.parent.mkdir(exist_ok=True)
+    table = pa.Table.from_pylist(rows, schema=schema.with_metadata({"reused": json.dumps(reused or {})}))
     with appearing(path) as file:
         pq.write_table(table, file)
 

@@ -11,15 +11,17 @@ from itertools import product
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infra.storage import AnyPath, parquet_file
+from infra.storage import AnyPath, open_ranges
 from training import shards
 from training.selection import LANGUAGES, Selection
 from training.stream import Unit
 from training.views import View, from_record
 
-# What pyarrow makes of a parquet file that was cut off, and of one with broken pages.
+# What pyarrow raises for a parquet file that was cut off, and for one with broken pages. The latter is an
+# OSError as a disk's or a network's failure is, but without an errno: `_is_broken`.
 BROKEN = (pa.ArrowInvalid, OSError)
 # What Python takes for a row beside pictures and vectors, roughly.
 OBJECTS_BYTES = 1_000
@@ -77,17 +79,25 @@ class Embedded:
         return self._read_pairs(unit.name, {key: scores[key] for key in keys}, with_images)
 
     def captions(self, unit: Unit) -> list[Text]:
-        """The captions to use of a unit of a shard, whose rows are captions."""
+        """The captions to use of a unit of a shard, whose rows are captions; from parquet, not its tar."""
         scores = self.selection.of(unit.name)
         used = [(key, lang) for key, lang in product(sorted(scores), LANGUAGES) if lang in scores[key]]
-        wanted = set(used[unit.part :: unit.num_parts])
-        pairs = self._read_pairs(unit.name, {key: scores[key] for key, _ in wanted}, with_images=False)
-        return [
-            Text(text, pair.text_vectors[lang])
-            for pair in pairs
-            for lang, text in pair.captions.items()
-            if (pair.key, lang) in wanted
-        ]
+        wanted = used[unit.part :: unit.num_parts]
+        stored = self._stored_captions(unit.name, {key for key, _ in wanted})
+        texts = [_text_of(stored.get(key, {}), lang, self.width) for key, lang in wanted]
+        return [text for text in texts if text]
+
+    def _stored_captions(self, name: str, keys: set[str]) -> dict[str, dict]:
+        """Captions and their vectors by key; none where the file is broken."""
+        if not (self.folder / "captions").exists():
+            raise ValueError(
+                f"{self.folder} has no captions/: an older version of dcclip wrote it; run embed_pairs again"
+            )
+        rows = _read_table(self.folder / "captions" / f"{name}.parquet")
+        if rows is None:
+            return {}
+        some = rows.filter(pc.is_in(rows["key"], value_set=pa.array(keys, pa.string())))
+        return {row["key"]: row for row in some.to_pylist()}
 
     def _read_pairs(self, name: str, scores: dict[str, dict], with_images: bool) -> list[Pair]:
         def wanted(member: str) -> bool:
@@ -112,24 +122,22 @@ class Embedded:
     def texts(self, unit: Unit) -> list[Text]:
         """The texts without images of a unit of a row group, none where it is broken."""
         name, _, number = unit.name.rpartition("#")
-        try:
-            with pq.ParquetFile(parquet_file(self.folder / "texts" / name)) as file:
-                rows = file.read_row_group(int(number), ["text", "vector"]).to_pylist()
-        except BROKEN:
-            return []
-        return [Text(row["text"], row["vector"]) for row in rows[unit.part :: unit.num_parts]]
+        rows = _read_table(self.folder / "texts" / name, ["text", "vector"], int(number))
+        return [
+            Text(row["text"], row["vector"])
+            for row in (rows.to_pylist() if rows else ())[unit.part :: unit.num_parts]
+        ]
 
     def parallel_captions(self) -> Iterator[tuple[str, str]]:
         """(Chinese, English) of pairs of which both captions are used, shard by shard."""
-        for name, number in self.selection.counts().parallel.items():
-            for pair in self.pairs(Unit(name, number), with_images=False) if number else ():
-                if len(pair.captions) == len(LANGUAGES):
-                    yield tuple(pair.captions[lang] for lang in LANGUAGES)
+        for captions in self.selection.captions():
+            if len(captions) == len(LANGUAGES):
+                yield tuple(captions)
 
     def training_texts(self) -> Iterator[str]:
         """What the tokenizer learns from: the selected captions, then the texts without images."""
-        for name, number in self.selection.counts().captions.items():
-            yield from (row.text for row in self.captions(Unit(name, number)))
+        for captions in self.selection.captions():
+            yield from captions
         for name, number in self.num_texts().items():
             yield from (row.text for row in self.texts(Unit(name, number)))
 
@@ -149,11 +157,48 @@ class Embedded:
         return sorted((self.folder / "texts").glob("*.parquet"), key=str)
 
 
-def _metadata(path: AnyPath) -> pq.FileMetaData | None:
-    """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off."""
+def _is_broken(error: Exception) -> bool:
+    """Whether an error of `BROKEN`, from a file that Python opened, is the file's own and not the disk's."""
+    return not isinstance(error, OSError) or error.errno is None
+
+
+def _read_table(
+    path: AnyPath, columns: list[str] | None = None, row_group: int | None = None
+) -> pa.Table | None:
+    """A parquet file, or one of its row groups; None where it is broken.
+
+    Raises:
+        OSError: it is not there, or its disk failed.
+        StoreError: object storage did not give it.
+    """
     try:
-        return pq.read_metadata(parquet_file(path))
-    except BROKEN:
+        with open_ranges(path) as opened, pq.ParquetFile(opened) as file:
+            numbers = range(file.num_row_groups) if row_group is None else [row_group]
+            return file.read_row_groups(list(numbers), columns)
+    except BROKEN as error:
+        if not _is_broken(error):
+            raise
+        return None
+
+
+def _text_of(row: dict, lang: str, width: int) -> Text | None:
+    """A caption of a row of captions; None where it or its vector is missing."""
+    text, vector = row.get(lang), row.get(f"{lang}_vector")
+    return Text(text, vector) if text and vector and len(vector) == 2 * width else None
+
+
+def _metadata(path: AnyPath) -> pq.FileMetaData | None:
+    """What a parquet file says of itself; None, and a warning, where it is no such file or was cut off.
+
+    Raises:
+        OSError: the disk's or the network's.
+    """
+    try:
+        with open_ranges(path) as opened:
+            return pq.read_metadata(opened)
+    except BROKEN as error:
+        if not _is_broken(error):
+            raise
         warnings.warn(f"{path} is broken and left out", stacklevel=2)
         return None
 

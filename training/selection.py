@@ -1,5 +1,6 @@
 """What select_pairs chose, asked shard by shard: nobody holds the keys of all pairs in memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from infra.storage import AnyPath, dataset
+from training.shard_rows import ShardRows
 
 LANGUAGES = ("zh", "en")
 
@@ -26,6 +28,7 @@ class Selection:
 
     def __init__(self, folder: AnyPath):
         self.rows = dataset(folder / "selected.parquet")
+        self._by_shard = ShardRows(self.rows)
 
     def counts(self) -> Counts:
         """How much there is in each shard."""
@@ -37,11 +40,28 @@ class Selection:
 
     def of(self, shard: str) -> dict[str, dict[str, float]]:
         """Of each selected key of a shard the teacher's score of every caption to use, by language."""
-        rows = self.rows.to_table(filter=ds.field("shard") == shard).to_pylist()
+        columns = ["key", *(f"{kind}_{lang}" for kind in ("use", "score") for lang in LANGUAGES)]
+        rows = self._by_shard.of(shard, columns).to_pylist()
         return {
             row["key"]: {lang: row[f"score_{lang}"] for lang in LANGUAGES if row[f"use_{lang}"]}
             for row in rows
         }
+
+    def captions(self) -> Iterator[list[str]]:
+        """The captions to use of each pair, shard by shard, in order of their keys; no tar is read for it.
+
+        Raises:
+            ValueError: the selection has no captions.
+        """
+        if missing := set(LANGUAGES) - set(self.rows.schema.names):
+            raise ValueError(
+                f"selected.parquet has no column {', '.join(sorted(missing))}: an older version of dcclip "
+                "wrote it; run select_pairs again"
+            )
+        for shard, number in self.counts().captions.items():
+            rows = self._by_shard.of(shard, ["key", *LANGUAGES]).sort_by("key") if number else pa.table({})
+            for row in rows.to_pylist():
+                yield [row[lang] for lang in LANGUAGES if row[lang]]
 
     def scores(self, lang: str, most: int = 1_000_000) -> np.ndarray:
         """The teacher's scores of the captions to use in a language, about `most` of them evenly taken."""

@@ -16,6 +16,7 @@ from PIL import Image
 
 from pipelines.students import STUDENTS
 from training import shards
+from training.embed import CAPTIONS
 from training.families import FAMILIES
 from training.selection import LANGUAGES
 from training.student import Student, make_image_processor
@@ -75,6 +76,14 @@ def samples(shard: int, number: int, side: int, width: int, languages: tuple[str
         }
 
 
+def write_captions(path: Path, rows: list[dict]) -> None:
+    """The samples' captions as embed_pairs leaves them beside the tar."""
+    records = [{"key": row["__key__"], **shards.record_of(row)} for row in rows]
+    vectors = [{f"{lang}_vector": row.get(f"{lang}.bf16") for lang in LANGUAGES} for row in rows]
+    merged = [record | stored for record, stored in zip(records, vectors, strict=True)]
+    pq.write_table(pa.Table.from_pylist(merged, CAPTIONS), path)
+
+
 def raw(sample: dict) -> dict:
     """The sample as img2dataset leaves it, its English caption in a text file."""
     text = shards.record_of(sample)["en"].encode()
@@ -92,13 +101,14 @@ def write_pairs(
     with_raw: bool = False,
 ) -> None:
     """`embedded/` and `selection/` below `folder`, and `raw/`, the same pictures from img2dataset."""
-    for name in ("embedded/shards", "embedded/texts", "raw"):
+    for name in ("embedded/shards", "embedded/captions", "embedded/texts", "raw"):
         (folder / name).mkdir(parents=True)
     keys: dict[str, list[str]] = {}
     for shard, first in enumerate(range(0, num_pairs, pairs_per_shard)):
         number = min(pairs_per_shard, num_pairs - first)
         rows = list(samples(shard, number, side, width, languages))
         shards.write_shard(folder / f"embedded/shards/{shard:05d}.tar", rows)
+        write_captions(folder / f"embedded/captions/{shard:05d}.parquet", rows)
         if with_raw:
             shards.write_shard(folder / f"raw/{shard:05d}.tar", map(raw, rows))
         keys[f"{shard:05d}"] = [row["__key__"] for row in rows]
@@ -110,7 +120,8 @@ def write_many_pairs(folder: Path, num_pairs: int, *, side: int, width: int, pai
     write_pairs(folder, pairs_per_shard, side=side, width=width, pairs_per_shard=pairs_per_shard)
     names = [f"{number:05d}" for number in range(num_pairs // pairs_per_shard)]
     for name in names[1:]:
-        os.link(folder / "embedded/shards/00000.tar", folder / f"embedded/shards/{name}.tar")
+        for file in ("shards/{}.tar", "captions/{}.parquet"):
+            os.link(folder / "embedded" / file.format("00000"), folder / "embedded" / file.format(name))
     keys = [f"{0:05d}{row:05d}" for row in range(pairs_per_shard)]
     write_selection(folder / "selection", dict.fromkeys(names, keys), LANGUAGES)
 

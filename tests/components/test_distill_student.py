@@ -1,5 +1,7 @@
 """distill_student's tokenizer: what it writes and what it records."""
 
+import pytest
+
 from components.distill_student import _make_tokenizer
 from training.settings import StudentShape
 from training.tokenizer import load_tokenizer
@@ -14,3 +16,9 @@ def test_the_tokenizer_is_written_and_its_facts_are_recorded(tmp_path, capsys):
     assert set(lengths) == {"zh", "en"}
     assert lengths["en"] == (5 + 3) / 2
     assert f"tokenizer of {len(tokenizer)} tokens" in "".join(capsys.readouterr())
+
+
+def test_a_tokenizer_that_is_there_is_not_made_again(tmp_path):
+    shape = StudentShape(image_size=32, vocab_size=200)
+    facts = _make_tokenizer(["a red picture", "红色的图片"], shape, tmp_path)
+    assert _make_tokenizer(iter(lambda: pytest.fail("texts were read"), None), shape, tmp_path) == facts

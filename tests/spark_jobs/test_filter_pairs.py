@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_jobs.filter_pairs import PAIR_COLUMNS, judge, read_raw, write_judged
+from spark_jobs.filter_pairs import PAIR_COLUMNS, judge, num_tasks, read_raw, write_judged
 from spark_jobs.limits import CaptionLimits, ImageLimits
 from spark_jobs.rules import mark_placeholders
 
@@ -234,3 +234,10 @@ def test_a_second_write_replaces_the_first(written, judged):
     place, facts = written
     assert write_judged(judged, place) == facts
     assert len(pd.read_parquet(place / "kept.parquet")) == 4
+
+
+@pytest.mark.parametrize(
+    "num_shards, num_cores, tasks", [(0, 2, 1), (3, 2, 3), (20, 2, 6), (6_700, 2, 1_675), (6_700, 640, 1_920)]
+)
+def test_tasks_follow_the_shards_however_many_cores_there_are_now(num_shards, num_cores, tasks):
+    assert num_tasks(num_shards, num_cores) == tasks

@@ -1,10 +1,12 @@
 """Rules that open the image, on pictures made here and on tars that end in the middle."""
 
+import errno
 import io
 import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyspark.sql import functions as F
@@ -94,12 +96,13 @@ GOOD, WHITE = PICTURES["good"][0], PICTURES["white"][0]
 
 @pytest.fixture
 def shards(tmp_path) -> Path:
-    """One whole shard, one that ends within its second picture, one that is no tar; the last is not there."""
+    """One whole shard, one that ends within its second picture, one that is no tar, one without pictures."""
     write_tar(tmp_path / "00000.tar", {"a.png": GOOD, "a.json": b"{}", "b.png": WHITE, "x.txt": b"c.png"})
     write_tar(tmp_path / "00001.tar", {"d.png": GOOD, "e.png": GOOD})
     whole = (tmp_path / "00001.tar").read_bytes()
     (tmp_path / "00001.tar").write_bytes(whole[: len(GOOD) + 2_500])
     (tmp_path / "00002.tar").write_bytes(b"no tar at all")
+    write_tar(tmp_path / "00003.tar", {"g.json": b"{}"})
     return tmp_path
 
 
@@ -126,6 +129,32 @@ def test_rows_of_shards(spark, shards):
     found = pixels.mark_pixels(made.repartition(2, "shard").sortWithinPartitions("shard"), shards, LIMITS)
     assert {row["key"]: row["reason"] for row in found.collect()} == REASONS
     assert found.where(F.col("reason") == "image_blank").first()["error_message"] == "sigma 0.00"
+    messages = {row["key"]: row["error_message"] for row in found.where(F.col("key").isin(*"efg")).collect()}
+    assert messages["e"].startswith("its shard is broken") and messages["f"].startswith("its shard is broken")
+    assert messages["g"] == "not in its shard"
+
+
+@pytest.mark.parametrize("trouble", ["not there", "no file", "fails while it is read"])
+def test_the_fault_of_a_disk_is_no_fault_of_an_image(tmp_path, trouble):
+    path = tmp_path / "00000.tar"
+    if trouble == "no file":
+        path.mkdir()
+    if trouble == "fails while it is read":
+        path.symlink_to("/proc/self/mem")  # opens, and its first byte cannot be read: EIO
+    with pytest.raises(OSError) as error:
+        pixels.judge_shard(path, {"a"}, LIMITS)
+    assert error.value.errno in (errno.ENOENT, errno.EISDIR, errno.EIO)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 3, 5, 100])
+def test_no_shard_is_divided_between_batches(batch_rows):
+    """A shard in two batches was read twice: 1.9 times on the whole, where retries left shards ragged."""
+    rows = pa.record_batch({"shard": list("aaabbbbbcdd"), "key": list("0123456789x")})
+    batches = [rows.slice(start, batch_rows) for start in range(0, len(rows), batch_rows)]
+    found = list(pixels.whole_shards(iter([rows.slice(0, 0), *batches])))
+    assert pa.Table.from_batches(found) == pa.Table.from_batches([rows])
+    held = [set(batch["shard"].to_pylist()) for batch in found]
+    assert sum(map(len, held)) == len(set().union(*held))
 
 
 def test_a_member_that_claims_to_be_huge_is_not_read(shards, monkeypatch):

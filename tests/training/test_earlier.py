@@ -90,6 +90,7 @@ def num_captions(rows: list[dict]) -> int:
 def test_a_shard_in_which_nothing_changed_is_the_same_file(first, tmp_path):
     second = Version(tmp_path / "second", ROWS, first)
     assert os.path.samefile(first.tar, second.tar)
+    assert os.path.samefile(*(version.place / "captions" / "00000.parquet" for version in (first, second)))
     assert second.scores() == first.scores()
     reused = {"reused_images": len(ROWS), "reused_captions": num_captions(ROWS)}
     assert second.counts == {"pairs": len(ROWS), **reused}

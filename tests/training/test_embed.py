@@ -128,6 +128,19 @@ def test_a_row_of_scores_has_captions_and_the_plain_vector(folders, embedder):
         assert row["reason"] is None
 
 
+def test_captions_stand_beside_the_tar_with_their_vectors(folders, embedder):
+    for item in items_of(folders):
+        embedder(item)
+    samples = {sample["__key__"]: sample for sample in embedded_samples(folders["place"])}
+    found = pq.read_table(folders["place"] / "captions").to_pylist()
+    assert [{name: row[name] for name in ("key", *LANGUAGES)} for row in found] == [
+        {name: row[name] for name in ("key", *LANGUAGES)} for row in KEPT
+    ]
+    for row in found:
+        vectors = [samples[row["key"]].get(f"{lang}.bf16") for lang in LANGUAGES]
+        assert [row[f"{lang}_vector"] for lang in LANGUAGES] == vectors
+
+
 def test_pictures_that_cannot_be_read_are_rows_with_a_reason(folders, embedder):
     raw = folders["raw"] / "shards" / "00000.tar"
     samples = list(shards.read_shard(raw))

@@ -34,7 +34,7 @@ def folders(tmp_path, bucket, counted) -> dict:
         ]
         shards.write_shard(tmp_path / "raw" / "shards" / f"{name}.tar", samples)
     write_table(tmp_path / "pairs" / "kept.parquet", ROWS)
-    for name in ("shards", "scores", "texts"):
+    for name in ("shards", "captions", "scores", "texts"):
         (tmp_path / "place" / name).mkdir(parents=True)
     raw = store(tmp_path / "raw", f"{bucket}/store/download_pairs/1", counted.endpoint)
     pairs = store(tmp_path / "pairs", f"{bucket}/store/filter_pairs/1", counted.endpoint)
@@ -43,7 +43,7 @@ def folders(tmp_path, bucket, counted) -> dict:
 
 def content(folder) -> dict[str, bytes]:
     """Files of both kinds of shards by name."""
-    found = [*folder.glob("shards/*"), *folder.glob("scores/*")]
+    found = [file for kind in ("shards", "captions", "scores") for file in folder.glob(f"{kind}/*")]
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in found}
 
 
@@ -101,7 +101,9 @@ def test_a_new_version_refers_to_the_shards_of_the_one_before(folders, embedder,
     with working_path(place, counted.endpoint, "tests", FINISHED_BY) as (path, finish):
         items = embed.shard_items(folders["pairs"], folders["raw"], path, earlier)
         names = [embedder(item)["referenced"] for item in items]
-        refer_to(path, {f"shards/{name}.tar": earlier / "shards" / f"{name}.tar" for name in names})
+        kinds = ("shards/{}.tar", "captions/{}.parquet")
+        files = [kind.format(name) for name in names for kind in kinds]
+        refer_to(path, {file: earlier / file for file in files})
         finish(RECORD)
     assert names == ["00000", "00001"]
     assert counted.of("PUT", ".tar") == counted.of("POST", ".tar") == []

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toy_training import COLOURS, HAN, WIDTH, all_pairs, noise, png, sources_of
+from toy_training import COLOURS, HAN, WIDTH, all_pairs, noise, png, sources_of, write_table
 
 from training import shards
 from training.embedded import Embedded
@@ -80,10 +80,70 @@ def test_a_text_file_that_was_cut_off_is_left_out_and_said(tmp_path):
     assert found == {"pages.parquet#0": [], "whole.parquet#0": ["red"]}
 
 
+def test_a_disk_that_fails_leaves_no_text_out(tmp_path):
+    (tmp_path / "texts" / "0.parquet").mkdir(parents=True)
+    embedded = Embedded(tmp_path, None, WIDTH)
+    with pytest.raises(IsADirectoryError):
+        embedded.num_texts()
+    with pytest.raises(FileNotFoundError):
+        embedded.texts(Unit("1.parquet#0", 1))
+
+
 def test_pictures_are_read_only_where_they_are_asked_for(embedded):
     unit = Unit("00000", 11)
     assert {row.image for row in embedded.pairs(unit, with_images=False)} == {None}
     assert all(row.image for row in embedded.pairs(unit))
+
+
+def test_texts_are_trained_on_without_the_tars(corpus, embedded, tmp_path):
+    for name in ("captions", "texts"):
+        (tmp_path / name).symlink_to(corpus.embedded / name)
+    without = Embedded(tmp_path, embedded.selection, WIDTH)
+    for name, number in embedded.selection.counts().captions.items():
+        unit = Unit(name, number)
+        pairs = embedded.pairs(unit, with_images=False)
+        expected = [
+            (pair.captions[lang], pair.text_vectors[lang]) for pair in pairs for lang in pair.captions
+        ]
+        assert [(row.text, row.vector) for row in without.captions(unit)] == expected
+    assert list(without.training_texts()) == list(embedded.training_texts())
+
+
+@pytest.mark.parametrize(
+    "stored, found",
+    [({}, 1), ({"en": None}, 0), ({"en_vector": None}, 0), ({"en_vector": b"\0\0"}, 0), ({"key": "9"}, 0)],
+)
+def test_a_caption_without_its_vector_is_left_out(tmp_path, stored, found):
+    row = {"key": "1", "zh": None, "en": "red", "zh_vector": None, "en_vector": bytes(2 * WIDTH)} | stored
+    write_table(tmp_path / "captions" / "00000.parquet", [row])
+    chosen = {
+        "key": "1",
+        "shard": "00000",
+        "use_zh": False,
+        "use_en": True,
+        "score_zh": None,
+        "score_en": 0.5,
+    }
+    write_table(tmp_path / "selected.parquet", [chosen])
+    embedded = Embedded(tmp_path, Selection(tmp_path), WIDTH)
+    assert len(embedded.captions(Unit("00000", 1))) == found
+
+
+def test_what_an_older_version_left_says_what_to_do(tmp_path):
+    chosen = {
+        "key": "1",
+        "shard": "00000",
+        "use_zh": False,
+        "use_en": True,
+        "score_zh": None,
+        "score_en": 0.5,
+    }
+    write_table(tmp_path / "selected.parquet", [chosen])
+    embedded = Embedded(tmp_path, Selection(tmp_path), WIDTH)
+    with pytest.raises(ValueError, match="run select_pairs again"):
+        list(embedded.training_texts())
+    with pytest.raises(ValueError, match="run embed_pairs again"):
+        embedded.captions(Unit("00000", 1))
 
 
 def test_the_tokenizer_learns_from_captions_and_texts(corpus, embedded):

@@ -144,6 +144,15 @@ def embedded_sample(row: dict) -> dict:
     }
 
 
+def captions_of(sample: dict) -> dict:
+    """What embed_pairs stores of a pair beside its tar."""
+    record, vectors = (
+        shards.record_of(sample),
+        {f"{lang}_vector": sample.get(f"{lang}.bf16") for lang in LANGUAGES},
+    )
+    return {"key": record["key"], **{lang: record[lang] for lang in LANGUAGES}, **vectors}
+
+
 def write_table(path: Path, rows: list[dict]) -> None:
     """Rows as parquet, its folder made."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +165,7 @@ def write_embedded(folder: Path, rows: list[dict]) -> None:
     for name in sorted({row["shard"] for row in rows}):
         samples = [embedded_sample(row) for row in rows if row["shard"] == name]
         shards.write_shard(folder / "shards" / f"{name}.tar", samples)
+        write_table(folder / "captions" / f"{name}.parquet", [captions_of(sample) for sample in samples])
     for lang, texts in (("en", list(COLOURS)), ("zh", list(HAN.values()))):
         vectors = [shards.to_bf16(vector) for vector in ToyTeacher().embed_texts(texts)]
         table = [{"text": t, "lang": lang, "vector": v} for t, v in zip(texts, vectors, strict=True)]
@@ -193,6 +203,7 @@ def write_selection(folder: Path, rows: list[dict], unused: tuple[tuple[str, str
         {"key": row["key"], "shard": row["shard"]}
         | {f"use_{lang}": bool(row[lang]) and (row["key"], lang) not in unused for lang in LANGUAGES}
         | {f"score_{lang}": score_of(row, lang) for lang in LANGUAGES}
+        | {lang: None if (row["key"], lang) in unused else row[lang] for lang in LANGUAGES}
         for row in rows
     ]
     write_table(folder / "selected.parquet", table)
