@@ -149,7 +149,8 @@ def list_items(url: str, endpoint: str) -> list[Item]:
 
 def list_folder(url: str, endpoint: str) -> list[Item]:
     """The objects below a folder; what could not be a file's name below a local one is refused."""
-    items = [item for item in list_items(f"{url}/", endpoint) if not item.name.endswith("/")]
+    # Some clients, pyarrow's among them, keep an empty object for a folder, this one or one below.
+    items = [item for item in list_items(f"{url}/", endpoint) if not f"/{item.name}".endswith("/")]
     _require_file_names(items, url)
     return items
 

@@ -55,6 +55,7 @@ def test_what_is_not_there(folder):
 
 
 def test_small_files_and_folders(folder):
+    storage.arrow().create_dir(f"{folder}/a".removeprefix("s3://"))
     (folder / "a" / "x.json").write_bytes("猫".encode())
     (folder / "a" / "y.txt").write_bytes(b"")
     (folder / "a" / "b" / "z.json").write_bytes(b"z")
