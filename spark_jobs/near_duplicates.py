@@ -6,6 +6,10 @@ either way (arXiv 1509.02897). A vector goes into its nearest cell and the next.
 known chance, so several tables of cells, each with directions of its own, find the share `RECALL` of those at
 the threshold, and more of the nearer ones.
 
+Through the shuffle into cells a row goes as a number and a short sketch, 92 bytes a cell (574 with its key
+and a long sketch). Rows that are near by the short sketches, with some slack, are candidates: a join brings
+the long sketches of the two together, and these decide. Only rows that may be of a candidate are joined.
+
 Of two near-duplicates the worse goes: the one of lower score, or of the later key. Chains are left out on
 purpose (no connected components): a pair goes for a better one that it resembles itself, so that a dense
 region of the space is thinned and not emptied.
@@ -13,11 +17,13 @@ region of the space is thinned and not emptied.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -26,9 +32,18 @@ RECALL = 0.99
 MAX_TABLES = 40
 # Rows of a cell, on average. More are compared faster than further tables are shuffled.
 CELL_ROWS = 256
-# What a row carries through the shuffle: its vector turned to so many dimensions, a byte each. Cosines keep
-# an error below (1 - cosine²) / 22 where vectors are wider, next to none where they are not.
+# What decides: vectors turned to so many dimensions, a byte each. Cosines keep an error below
+# (1 - cosine²) / 22 where vectors are wider, next to none where they are not.
 SKETCH_WIDTH = 512
+# What a row carries into each cell: so many dimensions. A candidate is as near as the threshold less some
+# standard deviations of such a cosine: up to 1% of the pairs right at it are overlooked, few of nearer ones.
+SHORT_WIDTH, SLACK = 48, 3.5
+# The least slack: a byte rounds.
+ROUNDING = 0.01
+# Of each row in a cell so many candidates are verified, the nearest.
+MAX_CANDIDATES = 3
+# The driver keeps which rows are of candidates as bits of so many numbers; a number stands for several rows.
+MIN_BITS, MAX_BITS = 16, 28
 # Rows compared at once, and rows of a huge cell that later ones are compared with: memory stays bounded.
 BLOCK_ROWS, MAX_LEADERS = 2_048, 8_192
 SAMPLE_ROWS = 4_096
@@ -42,6 +57,7 @@ class Tables:
     centre: np.ndarray
     directions: np.ndarray
     turn: np.ndarray
+    short_turn: np.ndarray
 
     @property
     def num_tables(self) -> int:
@@ -60,8 +76,22 @@ class Tables:
 
     def sketches(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors to compare by, int8 (rows, at most SKETCH_WIDTH); their lengths mean nothing."""
-        turned = vectors @ self.turn
-        return np.rint(127 * turned / np.abs(turned).max(axis=1, keepdims=True)).astype(np.int8)
+        return _bytes(vectors @ self.turn)
+
+    def short_sketches(self, vectors: np.ndarray) -> np.ndarray:
+        """As `sketches`, of at most SHORT_WIDTH dimensions."""
+        return _bytes(vectors @ self.short_turn)
+
+    def slack(self, cosine: float) -> float:
+        """How far a cosine of short sketches may be off."""
+        width = self.turn.shape[0]
+        left_out = max(0.0, 1 / SHORT_WIDTH - 1 / width)
+        return max(ROUNDING, SLACK * (1 - cosine**2) * math.sqrt(left_out))
+
+
+def _bytes(turned: np.ndarray) -> np.ndarray:
+    largest = np.abs(turned).max(axis=1, keepdims=True)
+    return np.rint(127 * turned / np.where(largest, largest, 1)).astype(np.int8)
 
 
 def cells_of(leaning: np.ndarray) -> np.ndarray:
@@ -97,7 +127,19 @@ def plan_tables(sample: np.ndarray, num_rows: int, cosine: float) -> Tables:
     num_tables = 1 if few else tables_needed(_centred(cosine, sample, centre), num_directions)
     directions = rng.standard_normal((width, num_tables, 2, num_directions), np.float32)
     turn = np.linalg.qr(rng.standard_normal((width, min(width, SKETCH_WIDTH))))[0]
-    return Tables(centre, directions, turn.astype(np.float32))
+    short_turn = _short_turn(centre, rng.standard_normal((width, min(width, SHORT_WIDTH))))
+    return Tables(centre, directions, turn.astype(np.float32), short_turn.astype(np.float32))
+
+
+def _short_turn(centre: np.ndarray, random: np.ndarray) -> np.ndarray:
+    """The first direction is the centre's, which all vectors share and whose part of a cosine is exact then.
+
+    The others stand for all that are at right angles to it.
+    """
+    width, short = random.shape
+    turn = np.linalg.qr(np.concatenate([centre[:, None], random[:, 1:]], axis=1))[0]
+    turn[:, 1:] *= math.sqrt((width - 1) / (short - 1)) if short > 1 else 1
+    return turn
 
 
 def _centred(cosine: float, sample: np.ndarray, centre: np.ndarray) -> float:
@@ -137,85 +179,191 @@ def near_duplicates(rows: DataFrame, num_rows: int, cosine: float) -> DataFrame:
         return rows.selectExpr("key", "key as duplicate_of", "score as similarity").limit(0)
     sample = from_bf16(sample)
     tables = plan_tables(sample, num_rows, cosine)
-    sketched = rows.select("key", "score", "vector").mapInArrow(
-        _sketching(tables), "key string, score double, sketch binary, cells array<long>"
+    numbered = rows.select(F.xxhash64("key").alias("id"), "key", "score", "vector")
+    num_partitions = max(2, num_rows // ROWS_PER_PARTITION)
+    return _verified(
+        numbered, _candidates(numbered, tables, num_rows, cosine), tables, cosine, num_partitions
     )
-    placed = sketched.select(F.explode("cells").alias("cell"), "score", "key", "sketch")
+
+
+def _candidates(numbered: DataFrame, tables: Tables, num_rows: int, cosine: float) -> DataFrame:
+    """Pairs `id`, `other` that share a cell and are near by their short sketches; some more than once."""
+    placed = numbered.select("id", "score", "vector").mapInArrow(
+        _placing(tables), "id long, score double, sketch binary, cells array<long>"
+    )
+    placed = placed.select(F.explode("cells").alias("cell"), "score", "id", "sketch")
     num_partitions = max(2, 2 * num_rows * tables.num_tables // ROWS_PER_PARTITION)
-    ordered = placed.repartition(num_partitions, "cell").sortWithinPartitions("cell", F.desc("score"), "key")
-    found = ordered.mapInArrow(_finding(cosine), "key string, duplicate_of string, similarity double")
-    nearest = F.max(F.struct("similarity", "duplicate_of")).alias("nearest")
-    return found.groupBy("key").agg(nearest).select("key", "nearest.duplicate_of", "nearest.similarity")
+    ordered = placed.repartition(num_partitions, "cell").sortWithinPartitions("cell", F.desc("score"), "id")
+    slack = tables.slack(cosine)
+    return ordered.mapInArrow(_finding(cosine - slack, cosine + slack), "id long, other long")
 
 
-def _sketching(tables: Tables) -> Callable:
-    def sketch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _verified(
+    numbered: DataFrame, candidates: DataFrame, tables: Tables, cosine: float, num_partitions: int
+) -> DataFrame:
+    """Of candidates as near as `cosine` by long sketches the worse, `key`, with its nearest better one."""
+    pairs = candidates.repartition(num_partitions, "id").dropDuplicates(["id", "other"])
+    pairs = pairs.persist(StorageLevel.DISK_ONLY)
+    columns = "id long, key string, score double, sketch binary"
+    needed = _needed(pairs, num_partitions * ROWS_PER_PARTITION)
+    sketched = numbered.mapInArrow(_sketching(tables, needed), columns).repartition(num_partitions, "id")
+    others = sketched.withColumnsRenamed({name: f"other_{name}" for name in ("key", "score", "sketch")})
+    others = others.withColumnRenamed("id", "other")
+    met = pairs.join(sketched, "id").repartition(num_partitions, "other").join(others, "other")
+    found = met.mapInArrow(
+        _judging(cosine), "key string, duplicate_of string, better_score double, similarity double"
+    )
+    # Of equally near ones the best, of equally good ones the first.
+    order = F.struct(
+        (-F.col("similarity")).alias("far"), (-F.col("better_score")).alias("bad"), "duplicate_of"
+    )
+    nearest = found.groupBy("key").agg(F.min(order).alias("nearest"))
+    return nearest.select("key", "nearest.duplicate_of", (-F.col("nearest.far")).alias("similarity"))
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A set of row numbers, as bits of their last digits: it may seem to hold some that it does not."""
+
+    packed: np.ndarray
+
+    @classmethod
+    def of(cls, stretches: Iterable[np.ndarray], num_bits: int) -> "Bits":
+        """The set of all numbers; `num_bits` is a power of two."""
+        found = np.zeros(num_bits, bool)
+        for numbers in stretches:
+            found[numbers & (num_bits - 1)] = True
+        return cls(np.packbits(found))
+
+    def hold(self, numbers: np.ndarray) -> np.ndarray:
+        """Which of the numbers are in the set."""
+        at = numbers & (8 * len(self.packed) - 1)
+        return (self.packed[at >> 3] >> (7 - (at & 7)) & 1).astype(bool)
+
+
+def _needed(pairs: DataFrame, num_rows: int) -> Bits:
+    """The rows that are of a pair."""
+    # All at once, before the driver asks for one partition after the other.
+    pairs.count()
+    num_bits = 1 << min(MAX_BITS, max(MIN_BITS, (2 * num_rows).bit_length()))
+    ids = pairs.select(F.explode(F.array("id", "other")).alias("id")).mapInArrow(_listing, "ids binary")
+    return Bits.of((np.frombuffer(row["ids"], np.int64) for row in ids.toLocalIterator()), num_bits)
+
+
+def _listing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield pa.RecordBatch.from_pydict({"ids": pa.array([batch["id"].to_numpy().tobytes()], pa.binary())})
+
+
+def _placing(tables: Tables) -> Callable:
+    def place(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in filter(len, batches):
             vectors = from_bf16(batch["vector"])
-            sketches = [row.tobytes() for row in tables.sketches(vectors)]
             cells = tables.cells(vectors)
-            columns = {
-                "key": batch["key"],
-                "score": batch["score"],
-                "sketch": pa.array(sketches, pa.binary()),
-                "cells": pa.FixedSizeListArray.from_arrays(cells.ravel(), cells.shape[1]).cast(
-                    pa.list_(pa.int64())
-                ),
-            }
-            yield pa.RecordBatch.from_pydict(columns)
+            listed = pa.FixedSizeListArray.from_arrays(cells.ravel(), cells.shape[1])
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "id": batch["id"],
+                    "score": batch["score"],
+                    "sketch": _binary(tables.short_sketches(vectors)),
+                    "cells": listed.cast(pa.list_(pa.int64())),
+                }
+            )
+
+    return place
+
+
+def _sketching(tables: Tables, needed: Bits) -> Callable:
+    def sketch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        some = (batch.filter(pa.array(needed.hold(batch["id"].to_numpy()))) for batch in batches)
+        for batch in filter(len, some):
+            sketches = _binary(tables.sketches(from_bf16(batch["vector"])))
+            given = {name: batch[name] for name in ("id", "key", "score")}
+            yield pa.RecordBatch.from_pydict({**given, "sketch": sketches})
 
     return sketch
 
 
-def _finding(cosine: float) -> Callable:
+def _binary(sketches: np.ndarray) -> pa.Array:
+    return pa.array([row.tobytes() for row in sketches], pa.binary())
+
+
+def _finding(low: float, sure: float) -> Callable:
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         cell, leaders = None, None
         for batch in filter(len, batches):
-            keys = batch["key"].to_numpy(zero_copy_only=False)
+            ids = batch["id"].to_numpy()
             sketches = _unit(batch["sketch"])
             for start, stop in _blocks(batch["cell"].to_numpy()):
-                block = Rows(keys[start:stop], sketches[start:stop])
-                same = batch["cell"][start].as_py() == cell
-                cell = batch["cell"][start].as_py()
-                matches, leaders = match(block, leaders if same else block[:0], cosine)
-                yield matches
+                block = Rows(ids[start:stop], sketches[start:stop])
+                if batch["cell"][start].as_py() != cell:
+                    cell, leaders = batch["cell"][start].as_py(), block[:0]
+                found, leaders = match(block, leaders, low, sure)
+                yield pa.RecordBatch.from_arrays([pa.array(side) for side in found], ["id", "other"])
 
     return find
 
 
+def _judging(cosine: float) -> Callable:
+    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in filter(len, batches):
+            cosines = (_unit(batch["sketch"]) * _unit(batch["other_sketch"])).sum(axis=1, dtype=np.float64)
+            yield _worse_and_better(batch, cosines).filter(pa.array(cosines >= cosine))
+
+    return judge
+
+
+def _worse_and_better(batch: pa.RecordBatch, cosines: np.ndarray) -> pa.RecordBatch:
+    """Each pair of rows as the worse and the better: of lower score, or of the later key."""
+    score, other_score = batch["score"], batch["other_score"]
+    later = pc.greater(batch["key"], batch["other_key"])
+    is_worse = pc.or_(pc.less(score, other_score), pc.and_(pc.equal(score, other_score), later))
+    return pa.RecordBatch.from_pydict(
+        {
+            "key": pc.if_else(is_worse, batch["key"], batch["other_key"]),
+            "duplicate_of": pc.if_else(is_worse, batch["other_key"], batch["key"]),
+            "better_score": pc.if_else(is_worse, other_score, score),
+            "similarity": pa.array(cosines),
+        }
+    )
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a cell, the best first: keys, and sketches of unit length."""
+    """Rows of a cell, the best first: their numbers, and sketches of unit length."""
 
-    keys: np.ndarray
+    ids: np.ndarray
     sketches: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.ids)
 
     def __getitem__(self, rows) -> "Rows":
-        return Rows(self.keys[rows], self.sketches[rows])
+        return Rows(self.ids[rows], self.sketches[rows])
 
     def __add__(self, other: "Rows") -> "Rows":
-        return Rows(np.concatenate([self.keys, other.keys]), np.concatenate([self.sketches, other.sketches]))
+        return Rows(np.concatenate([self.ids, other.ids]), np.concatenate([self.sketches, other.sketches]))
 
 
-def match(block: Rows, leaders: Rows, cosine: float) -> tuple[pa.RecordBatch, Rows]:
-    """(rows of the block with the nearest better row as near as `cosine`, leaders for the next block).
+def match(block: Rows, leaders: Rows, low: float, sure: float) -> tuple[tuple[np.ndarray, np.ndarray], Rows]:
+    """((rows of the block, better rows as near as `low`), leaders for the next block).
 
-    Leaders are rows of the same cell, better than the block's, that resemble no better one themselves.
+    Of a row the nearest `MAX_CANDIDATES` are given. Leaders are rows of the same cell, better than the
+    block's, of which none resembles a better one as much as `sure`.
     """
     better = leaders + block
     # Of a row's cosines only those with better rows count: all leaders, and what is before it in the block.
     cosines = np.tril(block.sketches @ better.sketches.T, len(leaders) - 1)
-    nearest = cosines.argmax(axis=1)
-    similarity = cosines[np.arange(len(block)), nearest]
-    found = similarity >= cosine
-    columns = [block.keys[found], better.keys[nearest[found]], similarity[found].astype(np.float64)]
-    names = ["key", "duplicate_of", "similarity"]
-    types = [pa.string(), pa.string(), pa.float64()]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, names), (leaders + block[~found])[-MAX_LEADERS:]
+    rows, pairs, is_sure = np.arange(len(block)), [], np.zeros(len(block), bool)
+    for _ in range(MAX_CANDIDATES):
+        nearest = cosines.argmax(axis=1)
+        similarity = cosines[rows, nearest]
+        found = similarity >= max(low, ROUNDING)
+        is_sure |= similarity >= min(sure, 1 - 1e-4)
+        pairs.append((block.ids[found], better.ids[nearest[found]]))
+        cosines[rows, nearest] = 0
+    ids, others = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return (ids, others), (leaders + block[~is_sure])[-MAX_LEADERS:]
 
 
 def _unit(sketches: pa.Array) -> np.ndarray:

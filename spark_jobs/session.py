@@ -112,6 +112,9 @@ def spark_session(
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.sql.shuffle.partitions": "4",
         }
+    else:
+        # Adaptive execution joins small partitions and divides none: 200 would be of 2 GB at a billion rows.
+        settings["spark.sql.adaptive.coalescePartitions.initialPartitionNum"] = "2000"
     if master.startswith("k8s://"):
         settings |= kubernetes_settings(os.environ)
     for key, value in settings.items():

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from spark_jobs.near_duplicates import near_duplicates
 from spark_jobs.session import spark_session
 from tests.benchmarks.clocks import cpu_seconds
+from tests.benchmarks.shuffles import stage_sums
 
 ROWS_PER_FILE = 50_000
 COPIES = 0.1
@@ -52,18 +53,19 @@ def write_part(folder: Path, number: int, num: int, width: int, cosine: float) -
 
 
 def measure(spark, folder: Path, num_files: int, rows_per_file: int, cosine: float) -> tuple[float, ...]:
-    """(seconds, CPU seconds, share of planted copies found) on the first files."""
+    """(seconds, CPU seconds, bytes shuffled, share of planted copies found) on the first files."""
     rows = spark.read.parquet(*[str(path) for path in sorted(folder.glob("*.parquet"))[:num_files]])
-    start, used = time.monotonic(), cpu_seconds()
+    start, used, moved = time.monotonic(), cpu_seconds(), stage_sums(spark)["shuffled"]
     found = near_duplicates(rows, num_files * rows_per_file, cosine).toArrow()
     seconds, used = time.monotonic() - start, cpu_seconds() - used
+    moved = stage_sums(spark)["shuffled"] - moved
     columns = (found[name].to_pylist() for name in ("key", "duplicate_of"))
     pairs = {frozenset(pair) for pair in zip(*columns, strict=True)}
     planted = rows.where("original is not null").select("key", "original").toArrow()
     wanted = zip(planted["key"].to_pylist(), planted["original"].to_pylist(), strict=True)
     hits = [frozenset(pair) in pairs for pair in wanted]
     print(f"{len(pairs) - sum(hits)} pairs beside the planted")
-    return seconds, used, sum(hits) / len(hits)
+    return seconds, used, moved, sum(hits) / len(hits)
 
 
 def main() -> None:
@@ -80,17 +82,23 @@ def main() -> None:
         for number in range(num_files):
             write_part(Path(folder), number, rows_per_file, options.width, options.cosine)
         measure(spark, Path(folder), 1, rows_per_file, options.cosine)
-        print(f"{'rows':>10} {'seconds':>8} {'CPU s':>8} {'recall':>7}")
+        print(f"{'rows':>10} {'seconds':>8} {'CPU s':>8} {'B/row':>7} {'recall':>7}")
         used = {}
         for files in (num_files // 10, num_files // 2, num_files):
-            seconds, used[files], recall = measure(spark, Path(folder), files, rows_per_file, options.cosine)
-            print(f"{files * rows_per_file:>10,} {seconds:>8.1f} {used[files]:>8.1f} {recall:>7.4f}")
+            seconds, used[files], moved, recall = measure(
+                spark, Path(folder), files, rows_per_file, options.cosine
+            )
+            num_rows = files * rows_per_file
+            print(
+                f"{num_rows:>10,} {seconds:>8.1f} {used[files]:>8.1f} {moved / num_rows:>7.0f} {recall:>7.4f}"
+            )
     growth = used[num_files] / used[num_files // 2]
     rows = num_files * rows_per_file
     print(f"n log n would grow by {2 * math.log(rows) / math.log(rows / 2):.3f}")
     print(f"driver's Python: {psutil.Process().memory_info().rss / 2**20:.0f} MB")
     print(f"figure near_duplicate_recall {recall:.4f}")
     print(f"figure near_duplicate_growth {growth:.3f}")
+    print(f"figure near_duplicate_bytes_shuffled_a_row {moved / rows:.0f}")
 
 
 if __name__ == "__main__":

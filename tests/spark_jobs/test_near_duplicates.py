@@ -73,20 +73,42 @@ def test_nothing_comes_of_nothing(spark):
 def test_a_thousand_copies_leave_one_though_blocks_are_small(spark, monkeypatch):
     rng = np.random.default_rng(2)
     vectors = np.repeat(unit(rng.normal(size=(1, WIDTH))), 1_000, axis=0)
-    block = near.Rows(np.array([f"{n:03d}" for n in range(1_000)], object), vectors)
-    leaders, gone = block[:0], 0
+    block = near.Rows(np.arange(1_000), vectors)
+    leaders, gone = block[:0], set()
     for start in range(0, 1_000, 64):
-        matches, leaders = near.match(block[start : start + 64], leaders, 0.95)
-        gone += len(matches)
-    assert (gone, leaders.keys.tolist()) == (999, ["000"])
+        (ids, _), leaders = near.match(block[start : start + 64], leaders, 0.91, 0.99)
+        gone.update(ids.tolist())
+    assert (len(gone), leaders.ids.tolist()) == (999, [0])
+
+
+def test_a_row_that_may_be_no_copy_still_leads():
+    vectors = unit(np.array([[1, 0], [0.95, 0.31], [0.90, 0.44]]))
+    found, leaders = near.match(
+        near.Rows(np.arange(3), vectors), near.Rows(np.arange(0), vectors[:0]), 0.92, 0.97
+    )
+    assert set(zip(*(side.tolist() for side in found), strict=True)) == {(1, 0), (2, 1)}
+    assert leaders.ids.tolist() == [0, 1]
 
 
 def test_leaders_are_bounded(monkeypatch):
     monkeypatch.setattr(near, "MAX_LEADERS", 10)
-    rows = near.Rows(np.array([str(n) for n in range(32)], object), np.eye(32, dtype=np.float32))
-    _, leaders = near.match(rows[:16], rows[:0], 0.95)
-    _, leaders = near.match(rows[16:], leaders, 0.95)
-    assert leaders.keys.tolist() == [str(n) for n in range(22, 32)]
+    rows = near.Rows(np.arange(32), np.eye(32, dtype=np.float32))
+    _, leaders = near.match(rows[:16], rows[:0], 0.95, 0.99)
+    _, leaders = near.match(rows[16:], leaders, 0.95, 0.99)
+    assert leaders.ids.tolist() == list(range(22, 32))
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.8, 3.0])
+@pytest.mark.parametrize("cosine", [0.9, 0.95, 0.98])
+def test_short_sketches_are_off_by_less_than_the_slack(cosine, shared):
+    rng = np.random.default_rng(4)
+    vectors = unit(rng.normal(size=(4_000, 512)) + shared)
+    tables = near.plan_tables(vectors, 100, cosine)
+    ours, theirs = (
+        tables.short_sketches(rows).astype(float) for rows in (vectors, turned(vectors, cosine, rng))
+    )
+    cosines = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert (cosines >= cosine - tables.slack(cosine)).mean() > 0.985
 
 
 def test_long_runs_of_a_cell_are_cut(monkeypatch):
@@ -102,7 +124,7 @@ def test_tables_meet_the_recall_they_are_planned_for(cosine, num_directions):
     tables = near.tables_needed(cosine, num_directions)
     vectors = unit(rng.normal(size=(4_000, 64)))
     directions = rng.normal(size=(64, tables, 2, num_directions)).astype(np.float32)
-    plan = near.Tables(np.zeros(64, np.float32), directions, np.eye(64, dtype=np.float32))
+    plan = near.Tables(np.zeros(64, np.float32), directions, *2 * [np.eye(64, dtype=np.float32)])
     met = plan.cells(vectors)[:, :, None] == plan.cells(turned(vectors, cosine, rng))[:, None, :]
     assert met.any(axis=(1, 2)).mean() >= near.RECALL - 0.01
 
@@ -119,3 +141,10 @@ def test_bfloat16_is_read_as_float():
 
     column = pa.array([b"\x80\x3f\x00\x00", b"\x00\xbf\x00\x40"], pa.binary())
     assert near.from_bf16(column).tolist() == [[1.0, 0.0], [-0.5, 2.0]]
+
+
+def test_bits_hold_what_they_were_made_of_and_little_else():
+    numbers = np.random.default_rng(5).integers(-(2**63), 2**63, 40_000)
+    bits = near.Bits.of([numbers[:500], numbers[500:1_000]], 2**16)
+    assert bits.hold(numbers[:1_000]).all()
+    assert bits.hold(numbers[1_000:]).mean() < 0.03
