@@ -13,7 +13,7 @@ ARGS ?=
 KEEP_MEMORY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864
 
 .DEFAULT_GOAL := help
-.PHONY: help install run smoke test test-fast test-hostile bench-data bench-training bench-exam bench-export ablation manifests compile kind images locks test-images lint clean
+.PHONY: help install run smoke test test-fast test-hostile bench-data bench-scale bench-training bench-exam bench-export ablation manifests compile kind images locks test-images lint clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -48,6 +48,9 @@ test-fast: $(READY) ## Run the tests that start no engine (2 minutes)
 
 bench-data: $(READY) ## Measure the data path: lists, rules, near-duplicates, crawl, vectors (about 15 minutes)
 	@for name in url_lists rules near_duplicates crawl embed; do $(VENV)/bin/python -m tests.benchmarks.bench_$$name || exit 1; done
+
+bench-scale: $(READY) ## Measure how each data step grows: 10k to 1M rows, 10M of metadata (ARGS="--rows 10000 100000")
+	@$(VENV)/bin/python -m tests.benchmarks.bench_scale $(ARGS)
 
 bench-training: $(READY) ## Measure training: stored vectors, open_clip's loop, two workers, growth (about 9 minutes)
 	@for name in teacher open_clip workers growth; do $(KEEP_MEMORY) $(VENV)/bin/python -m tests.benchmarks.bench_training_$$name || exit 1; done

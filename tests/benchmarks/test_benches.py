@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 
 from tests.benchmarks import (
+    bench_scale,
     bench_training_growth,
     bench_training_open_clip,
     bench_training_teacher,
@@ -36,6 +37,18 @@ def test_stored_vectors_against_a_teacher_in_the_loop(capsys):
     found = figures(capsys.readouterr().out)
     assert list(found) == ["stored_vs_online_teacher"]
     assert min(found.values()) > 0
+
+
+def test_growth_of_the_data_path(spark, capsys):
+    bench_scale.main(["--quick"])
+    printed = capsys.readouterr().out
+    found = figures(printed)
+    for name in bench_scale.STEPS:
+        assert len(re.findall(rf"^{name} +[12],000 ", printed, re.M)) == 2
+        assert found[f"growth_{name}_10x"] > 0
+        assert found[f"bytes_read_per_byte_stored_{name}"] > 0
+    assert found["driver_megabytes_2k"] >= found["driver_megabytes_1k"] > 0
+    assert found["bytes_shuffled_a_row_select_pairs"] > 0
 
 
 def test_growth_with_the_number_of_pairs(capsys):
