@@ -10,7 +10,7 @@ from components.crawl_guard import check_picture
 from components.decoder import IsolatedResizer
 from components.reduced_decoding import Output
 from infra.crawl_reasons import REFUSALS, reason_of
-from infra.decode import Unreadable, decode
+from infra.decode import MAX_ASPECT, Unreadable, decode
 from infra.safe_fetch import Refusal
 from tests.hostile import number
 from tests.hostile.fuzz import broken
@@ -39,7 +39,8 @@ def as_the_crawl_does(body: bytes, resizer: IsolatedResizer) -> str:
         return reason_of(message)
     stored = Image.open(io.BytesIO(file))
     stored.load()
-    assert (stored.format, stored.mode) == ("PNG", "RGB") and max(stored.size) <= 10_000
+    assert (stored.format, stored.mode) == ("PNG", "RGB")
+    assert max(stored.size) <= MAX_ASPECT * min(stored.size)
     return "stored"
 
 
