@@ -303,4 +303,10 @@ def test_executors_keep_to_what_steps_may_make(objects, pods):
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("dcclip-worker", False)
     kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
     assert kinds == {"emptyDir", "persistentVolumeClaim"}
-    assert not any("valueFrom" in each for container in pod["containers"] for each in container["env"])
+    sources = [
+        each["valueFrom"]
+        for container in pod["containers"]
+        for each in container["env"]
+        if "valueFrom" in each
+    ]
+    assert {source["secretKeyRef"]["name"] for source in sources} == {"dcclip-s3"}
