@@ -102,13 +102,14 @@ def asked_since(site: str, before: dict[str, int], paths) -> dict[str, int]:
 
 
 def test_only_failures_that_may_pass_are_crawled_again(tmp_path, at_once):
+    interrupt = signal.getsignal(signal.SIGINT)
     with running() as site:
         urls = [f"{site}{path}{query}" for path, (query, _, _) in ANSWERS.items()]
         config = replace(CONFIG, retry_rounds=2, pairs_per_shard=4)
         counts = crawl.crawl_urls(config, write_urls(tmp_path, urls), tmp_path, {})
         asked = counts_of(site)
     rows = whole_rows(tmp_path / "shards", urls)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is interrupt
     assert asked == {path: times for path, (_, _, times) in ANSWERS.items()}
     assert rows["error_message"].to_dict() == {path: message for path, (_, message, _) in ANSWERS.items()}
     assert rows["zh"].to_dict() == {path: f"图{number}" for number, path in enumerate(ANSWERS)}
