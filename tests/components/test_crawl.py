@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -172,7 +173,7 @@ def test_a_server_that_died_leaves_no_finished_shard(tmp_path, monkeypatch):
 @pytest.mark.parametrize("longest, waited", [(60.0, [9]), (5.0, [5.0]), (0.0, [])])
 def test_a_pause_that_hosts_ask_for_is_kept_up_to_a_bound(tmp_path, at_once, monkeypatch, longest, waited):
     naps: list[float] = []
-    monkeypatch.setattr(crawl.time, "sleep", naps.append)
+    monkeypatch.setattr(crawl, "time", SimpleNamespace(sleep=naps.append))
     config = replace(CONFIG, retry_rounds=1, max_pause_seconds=longest)
     with running() as site:
         urls = [f"{site}/1.jpg?status=429&times=1&pause=9", f"{site}/2.jpg?status=503&times=1&pause=3"]

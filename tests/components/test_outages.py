@@ -1,5 +1,7 @@
 """A shard whose URLs have no answer is not finished, and the reason is told; one with dead links is."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from components import outages
@@ -34,7 +36,7 @@ def test_a_share_without_an_answer_is_an_outage(counts, is_outage):
 
 def test_a_shard_is_crawled_again_after_pauses_that_grow(monkeypatch, capsys):
     slept, left = [], [Outage("all"), Outage("all")]
-    monkeypatch.setattr(outages.time, "sleep", slept.append)
+    monkeypatch.setattr(outages, "time", SimpleNamespace(sleep=slept.append))
 
     def work() -> None:
         if left:
