@@ -46,7 +46,8 @@ ASKED_SHARDS = 20
 def run_merge_lists(spark, place: Path) -> None:
     """The pass over the lists before the crawl."""
     rule = functools.partial(caption_reason, limits=BEFORE_CRAWL)
-    lists = [UrlList(str(place / "lists" / file), file) for file in ("zh.csv", "en.tsv")]
+    files = {"zh.csv": "wukong", "en.tsv": "cc12m"}
+    lists = [UrlList(str(place / "lists" / file), layout) for file, layout in files.items()]
     merge_lists(spark, [look_at(source) for source in lists], ("zh", "en"), rule, place)
 
 
