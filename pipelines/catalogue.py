@@ -24,8 +24,11 @@ def compile_to(name: str, file: Path) -> None:
     """Compile a pipeline for a cluster; its steps run on the image that DCCLIP_IMAGE names.
 
     Raises:
-        StepError: there is no such pipeline.
+        StepError: there is no such pipeline, or the file's name is not one of YAML.
+        OSError: the file cannot be written.
     """
     pipeline = find_pipeline(name)
+    if file.suffix not in (".yaml", ".yml"):
+        raise StepError(f"{file} is no file of YAML; name one that ends in .yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(pipeline, str(file))

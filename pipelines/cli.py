@@ -44,5 +44,10 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read the output has enough of it: `dcclip recipe | head`.
         discard(sys.stdout)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A file that the command line named, or one below the root; the traceback would add nothing to it.
+        sys.exit(f"dcclip: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit("dcclip: interrupted; what was finished stays finished, run again to go on")

@@ -27,12 +27,13 @@ def corpus_kept(corpus: DemoCorpus | None, root: Path) -> Iterator[None]:
         return
     (root / LOCKS).mkdir(exist_ok=True)
     with (root / LOCKS / CORPUS).open("a") as lock:
-        if not is_there(corpus, root):
-            _lock(lock, fcntl.LOCK_EX, root)
-            build_corpus(corpus, root / CORPUS)
-        _lock(lock, fcntl.LOCK_SH, root)
-        if not is_there(corpus, root):  # another came in between
-            raise _in_use(root)
+        with (root / LOCKS / f"{CORPUS}-making").open("a") as making:
+            # Seconds at most: runs that begin at once look and make one after the other.
+            fcntl.flock(making, fcntl.LOCK_EX)
+            if not is_there(corpus, root):
+                _lock(lock, fcntl.LOCK_EX, root)
+                build_corpus(corpus, root / CORPUS)
+            _lock(lock, fcntl.LOCK_SH, root)
         yield
 
 

@@ -55,11 +55,17 @@ def choose_recipe(name: str, overrides: dict[str, Any]) -> Recipe:
     try:
         for dotted, value in sorted(overrides.items(), key=lambda item: item[0].count(".")):
             _put(values, dotted, _of_name(dotted, value))
+        _require_plain_json(values)
         return build(Recipe, values)
     except RecursionError:
         raise StepError("a value of --set is nested too deeply; no value of a recipe is") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise StepError(f"the recipe's values do not fit: {error}") from None
+
+
+def _require_plain_json(values: dict) -> None:
+    """Raises ValueError for what no step's config could carry: NaN, infinity, text that is no Unicode."""
+    json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _of_name(dotted: str, value: Any) -> Any:

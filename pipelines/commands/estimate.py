@@ -1,6 +1,7 @@
 """`dcclip estimate`: hours, storage and money of a run, before it is run."""
 
 import argparse
+import math
 from pathlib import Path
 
 from pipelines.commands.options import recipe_options
@@ -29,8 +30,8 @@ def show_estimate(options: argparse.Namespace) -> None:
     from pipelines.resolve import choose_recipe
     from pipelines.samples import samples_seen
 
-    if min(options.pairs, options.cores, options.gpus) < 1:
-        raise StepError("pairs, cores and GPUs are numbers of at least 1")
+    if not all(1 <= number < math.inf for number in (options.pairs, options.cores, options.gpus)):
+        raise StepError("pairs, cores and GPUs are finite numbers of at least 1")
     try:
         rates = read_rates(options.rates or RATES)
         training = samples_seen(choose_recipe(options.recipe, dict(options.set)))

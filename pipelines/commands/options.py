@@ -24,6 +24,9 @@ class MixedParser(argparse.ArgumentParser):
 
 def storage_root(text: str) -> str:
     """A folder's absolute path, or an address in object storage."""
+    if not text.strip():
+        # Else it would be the current folder, where nobody asked for a run: an unset variable of a script.
+        raise argparse.ArgumentTypeError("the storage root is empty; give a folder or s3://BUCKET/PREFIX")
     root = text if SCHEME.match(text) else str(Path(text).resolve())
     try:
         require_usable_root(root)

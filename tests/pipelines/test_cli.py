@@ -100,3 +100,24 @@ def test_compile_writes_the_pipeline(dcclip, tmp_path):
     assert (status, out) == (0, f"wrote {file}\n")
     pipeline, _ = yaml.safe_load_all(file.read_text())
     assert pipeline["pipelineInfo"]["name"] == "dcclip-full"
+
+
+def test_a_file_that_cannot_be_written_is_named(dcclip, tmp_path):
+    (tmp_path / "file").touch()
+    for file in (tmp_path / "file" / "x.yaml", tmp_path / "x.txt"):
+        status, out, err = dcclip("compile", "--output", str(file))
+        assert status.startswith(f"dcclip: {tmp_path}/") and "\n" not in status
+        assert (out, err) == ("", "")
+
+
+@pytest.mark.parametrize("below", ["runs", ".locks"])
+def test_a_file_in_place_of_a_folder_of_the_root_is_named(dcclip, tmp_path, below, monkeypatch):
+    monkeypatch.setattr("pipelines.local.check_machine", lambda root: None)
+    (tmp_path / below).touch()
+    status, _, _ = dcclip("run", "--recipe", "smoke", "--root", str(tmp_path))
+    assert status.startswith(f"dcclip: {tmp_path / below}")
+
+
+def test_an_empty_root_is_not_the_current_folder(dcclip):
+    status, _, err = dcclip("run", "--recipe", "none", "--root", "")
+    assert status == 2 and "the storage root is empty" in err

@@ -18,6 +18,8 @@ def test_another_recipe_trains_for_another_time(dcclip):
     ("options", "told"),
     [
         (["--pairs", "0"], "at least 1"),
+        (["--pairs", "nan"], "at least 1"),
+        (["--pairs", "inf"], "at least 1"),
         (["--pairs", "1e6", "--gpus", "0"], "at least 1"),
         (["--pairs", "1e6", "--gpu", "abacus"], "there is a100"),
         (["--pairs", "1e6", "--rates", "nowhere.toml"], "cannot read the rates in nowhere.toml"),

@@ -109,6 +109,10 @@ def test_all_else_stays():
             "Layout has no uri; it has url, zh",
         ),
         ("prepare_teacher", "{}", "source"),
+        ("select_pairs.drop_share", "NaN", "the recipe's values do not fit: Out of range float"),
+        ("select_pairs.drop_share", "1e999", "the recipe's values do not fit: Out of range float"),
+        ("select_pairs.drop_share", "9" * 400, "the recipe's values do not fit: int too large"),
+        ("prepare_teacher.source", "hf:a\udcff", "the recipe's values do not fit: 'utf-8' codec"),
         ("distill_student.student", "nano_vit", r"let them learn: distill_student.phases.0.frozen_blocks=0"),
     ],
 )
