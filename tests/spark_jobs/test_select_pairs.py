@@ -135,6 +135,10 @@ def test_the_selection_is_written_and_counted(scores, tmp_path):
     assert facts == {"input": 11, "kept": 6, "dropped": dropped, "captions": {"zh": 3, "en": 5}}
     assert keys_of(tmp_path / "selected.parquet") == ["0", "1", "2", "4", "6", "9"]
     assert sorted(keys_of(tmp_path / "dropped.parquet")) == ["10", "3", "5", "7", "8"]
+    selected = pd.read_parquet(tmp_path / "selected.parquet").set_index("key")
+    for key, row in selected.iterrows():
+        captions = [text if used else None for text, used in zip(("红色", "red"), USED[key], strict=True)]
+        assert [row["zh"], row["en"]] == captions
 
 
 def test_the_worse_of_two_near_duplicates_goes_and_names_the_better(scores, tmp_path):
