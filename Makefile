@@ -24,7 +24,7 @@ install: $(READY) ## Make the environment from constraints.txt
 # does that when a module is first used, and most of them never are.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "dcclip needs Python 3.11; name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Making the environment in $(VENV) (5 to 8 minutes, 7.4 GB; 3.5 GB with torch's CPU build, see README.md)"
+	@echo "Making the environment in $(VENV) (4 to 8 minutes, 7 GB; 3.5 GB with torch's CPU build, see README.md)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	@$(PIP) -e '.[demo,dev]'
@@ -37,7 +37,7 @@ run: $(READY) ## Run the whole pipeline on the demo corpus (about 10 minutes on 
 smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 	@$(DCCLIP) run --recipe smoke --root $(ROOT)/smoke $(ARGS)
 
-test: $(READY) ## Run the tests, on two cores (about 20 minutes)
+test: $(READY) ## Run the tests, on two cores (about half an hour)
 	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 test-hostile: $(READY) ## Try far more broken images, kills, full disks and clocks (about 15 minutes)
