@@ -40,7 +40,7 @@ smoke: $(READY) ## Run the whole pipeline made tiny (about 3 minutes)
 test: $(READY) ## Run the tests, on two cores (about half an hour)
 	@$(VENV)/bin/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
-test-hostile: $(READY) ## Try far more broken images, kills, full disks and clocks (about 15 minutes)
+test-hostile: $(READY) ## Try far more broken images, kills, full disks and clocks (about half an hour)
 	@DCCLIP_HOSTILE=1 $(VENV)/bin/python -m pytest tests/hostile $(ARGS)
 
 test-fast: $(READY) ## Run the tests that start no engine (2 minutes)
