@@ -1,6 +1,7 @@
 """Objects by parts: a range that is read, an upload in parts (infra/object_streams.py has files of them)."""
 
 import contextlib
+import errno
 from dataclasses import dataclass
 
 from infra.object_store import StoreError, client_at, explained, split_url
@@ -17,6 +18,11 @@ class OpenObject:
     url: str
     endpoint: str
     etag: str = ""
+
+
+def not_there(url: str) -> FileNotFoundError:
+    """As a disk says it: with a number, by which readers tell a missing file from a broken one."""
+    return FileNotFoundError(errno.ENOENT, "is not there", url)
 
 
 def read_range(source: OpenObject, first: int, number: int) -> tuple[bytes, int]:
@@ -38,7 +44,7 @@ def read_range(source: OpenObject, first: int, number: int) -> tuple[bytes, int]
         except ClientError as error:
             code = error.response["Error"].get("Code", "")
             if code in ("NoSuchKey", "404"):
-                raise FileNotFoundError(f"{source.url} is not there") from None
+                raise not_there(source.url) from None
             if code == "InvalidRange":
                 return b"", size_of(source.url, source.endpoint)
             raise
@@ -68,7 +74,7 @@ def size_of(url: str, endpoint: str) -> int:
         except ClientError as error:
             if error.response["Error"].get("Code") not in ("404", "NoSuchKey"):
                 raise
-    raise FileNotFoundError(f"{url} is not there")
+    raise not_there(url)
 
 
 class PartedUpload:

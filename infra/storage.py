@@ -27,7 +27,7 @@ from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 from infra import object_store
-from infra.object_parts import size_of
+from infra.object_parts import not_there, size_of
 from infra.object_store import SCHEME, WILDCARDS, is_object
 from infra.object_streams import ObjectWriter, RangeReader, SequentialReader
 from infra.store import DONE
@@ -144,7 +144,7 @@ class StoragePath:
         """
         content = object_store.read_bytes(self.url, endpoint())
         if content is None:
-            raise FileNotFoundError(f"{self.url} is not there")
+            raise not_there(self.url)
         return content
 
     def read_text(self, encoding: str = "utf-8") -> str:

@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from toy_training import COLOURS, HAN, WIDTH, all_pairs, noise, png, sources_of, write_table
 
+from infra.object_parts import not_there
 from training import shards
-from training.embedded import Embedded
+from training.embedded import Embedded, _is_broken
 from training.selection import Selection
 from training.stream import Unit, cut_units
 
@@ -199,3 +200,9 @@ def test_a_pair_that_is_not_whole_is_left_out(corpus, tmp_path, broken):
     for sample, number in ((whole(), 1), (bad, 0)):
         shards.write_shard(tmp_path / "shards" / "00000.tar", [sample])
         assert len(folder.pairs(Unit("00000", 1))) == number
+
+
+def test_an_object_that_is_not_there_is_no_broken_file():
+    """Or a shard's captions would be left out in silence."""
+    assert not _is_broken(not_there("s3://bucket/captions/00000.parquet"))
+    assert _is_broken(OSError("Corrupt footer"))
