@@ -31,6 +31,15 @@ def as_process(container: dict, environment: dict[str, str]) -> list[str]:
     return [sys.executable if part == "python" else part for part in container["command"]] + container["args"]
 
 
+def value_of(item: dict, fields: dict[str, str]) -> str | None:
+    """A variable of a container; there are no secrets here, and one that need not be there sets nothing."""
+    source = item.get("valueFrom", {})
+    if secret := source.get("secretKeyRef"):
+        assert secret["optional"], f"the secret {secret['name']} is not there"
+        return None
+    return item.get("value") or (source and fields[source["fieldRef"]["fieldPath"]]) or None
+
+
 class Pods:
     """The pods of one namespace, and the processes that run their containers."""
 
@@ -54,11 +63,8 @@ class Pods:
         pod = self.add(body)
         name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]
         fields = {"status.podIP": "127.0.0.1", "metadata.name": name}
-        given = {
-            item["name"]: item.get("value") or fields[item["valueFrom"]["fieldRef"]["fieldPath"]]
-            for item in container["env"]
-            if item.get("value") or "valueFrom" in item
-        }
+        found = {item["name"]: value_of(item, fields) for item in container["env"]}
+        given = {variable: value for variable, value in found.items() if value}
         kept = {key: os.environ[key] for key in KEPT if key in os.environ}
         here = {"SPARK_LOCAL_DIRS": str(self.logs), "HOME": str(self.logs)}
         with (self.logs / f"{name}.log").open("w") as log:
