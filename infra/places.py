@@ -181,16 +181,22 @@ def local_input(path: str, endpoint: str, step: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def folder_alone(folder: Path, step: str) -> Iterator[tuple[Path, Callable[[dict], dict]]]:
+    """As `working_folder`, of a place on a disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone_at(folder, step):
+        yield folder, lambda record: write_json(folder / DONE, record) or record
+
+
+@contextlib.contextmanager
 def working_folder(place: str, endpoint: str, step: str) -> Iterator[tuple[Path, Callable[[dict], dict]]]:
     """(folder to work in, function that takes the record and finishes the place) while the body runs.
 
     The function returns the record as it stands at the place: another attempt's, when that was first.
     """
     if not is_object(place):
-        folder = Path(place)
-        folder.mkdir(parents=True, exist_ok=True)
-        with alone_at(folder, step):
-            yield folder, lambda record: write_json(folder / DONE, record) or record
+        with folder_alone(Path(place), step) as working:
+            yield working
         return
     folder = _copy_folder(place, endpoint)
     with held(folder, alone=True):
@@ -205,7 +211,7 @@ class Attempt:
 
     def __init__(self, place: str, folder: Path, endpoint: str, step: str):
         self.place, self.folder, self.endpoint, self.step = place, folder, endpoint, step
-        self.name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}"
+        self.name = new_attempt()
         self.uploaded: dict[str, tuple[int, int]] = {}
         self.earlier: set[str] = set()
         self._stop = threading.Event()
@@ -325,6 +331,11 @@ class Attempt:
         else:
             shutil.rmtree(self.folder)
         return standing
+
+
+def new_attempt() -> str:
+    """A name that no other attempt has; later ones sort after it."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}"
 
 
 def find_attempts(place: str, endpoint: str) -> dict[str, dict[str, int]]:

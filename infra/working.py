@@ -9,8 +9,6 @@ Steps that need a folder work in a copy (infra/places.py).
 """
 
 import contextlib
-import time
-import uuid
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -18,10 +16,9 @@ from pathlib import Path, PurePosixPath
 from infra import object_store
 from infra.console import say
 from infra.object_store import is_object
-from infra.place_lock import alone_at
-from infra.places import conclude, find_attempts
+from infra.places import conclude, find_attempts, folder_alone, new_attempt
 from infra.storage import AnyPath, StoragePath
-from infra.store import DONE, write_json
+from infra.store import write_json
 
 # Where the files of earlier attempts are, for the workers of an attempt.
 EARLIER = ".earlier.json"
@@ -42,12 +39,10 @@ def working_path(
     The function returns the record as it stands at the place: another attempt's, when that was first.
     """
     if not is_object(place):
-        folder = Path(place)
-        folder.mkdir(parents=True, exist_ok=True)
-        with alone_at(folder, step):
-            yield folder, lambda record: write_json(folder / DONE, record) or record
+        with folder_alone(Path(place), step) as working:
+            yield working
         return
-    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:8]}"
+    name = new_attempt()
     path = StoragePath(f"{place}/{name}")
     attempts = find_attempts(place, endpoint)
     kept = kept_files(attempts, finished_by)
