@@ -256,8 +256,7 @@ def saved(path: AnyPath) -> Iterator[Path]:
         yield folder
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                with file.open("rb") as source, (path / file.relative_to(folder).as_posix()).open("wb") as to:
-                    shutil.copyfileobj(source, to, BUFFER_BYTES)
+                _copy(file, path / file.relative_to(folder).as_posix())
 
 
 @contextlib.contextmanager
@@ -270,9 +269,13 @@ def copied(path: AnyPath) -> Iterator[Path]:
         for file in path.sizes():
             target = Path(name, file)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with (path / file).open() as source, target.open("wb") as to:
-                shutil.copyfileobj(source, to, BUFFER_BYTES)
+            _copy(path / file, target)
         yield Path(name)
+
+
+def _copy(source: AnyPath, target: AnyPath) -> None:
+    with source.open("rb") as read, target.open("wb") as write:
+        shutil.copyfileobj(read, write, BUFFER_BYTES)
 
 
 class StoredLines:
@@ -302,7 +305,7 @@ def open_ranges(path: AnyPath) -> BinaryIO:
 
 def parquet_file(path: AnyPath) -> Any:
     """What pyarrow reads a parquet file from: in object storage only the ranges that it asks for."""
-    return path.open(sequential=False) if isinstance(path, StoragePath) else path
+    return open_ranges(path) if isinstance(path, StoragePath) else path
 
 
 def dataset(path: AnyPath) -> Any:
