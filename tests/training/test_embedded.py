@@ -110,6 +110,17 @@ def test_texts_are_trained_on_without_the_tars(corpus, embedded, tmp_path):
     assert list(without.training_texts()) == list(embedded.training_texts())
 
 
+# A selected pair of which the English caption is used.
+CHOSEN = {
+    "key": "1",
+    "shard": "00000",
+    "use_zh": False,
+    "use_en": True,
+    "score_zh": None,
+    "score_en": 0.5,
+}
+
+
 @pytest.mark.parametrize(
     "stored, found",
     [({}, 1), ({"en": None}, 0), ({"en_vector": None}, 0), ({"en_vector": b"\0\0"}, 0), ({"key": "9"}, 0)],
@@ -117,29 +128,13 @@ def test_texts_are_trained_on_without_the_tars(corpus, embedded, tmp_path):
 def test_a_caption_without_its_vector_is_left_out(tmp_path, stored, found):
     row = {"key": "1", "zh": None, "en": "red", "zh_vector": None, "en_vector": bytes(2 * WIDTH)} | stored
     write_table(tmp_path / "captions" / "00000.parquet", [row])
-    chosen = {
-        "key": "1",
-        "shard": "00000",
-        "use_zh": False,
-        "use_en": True,
-        "score_zh": None,
-        "score_en": 0.5,
-    }
-    write_table(tmp_path / "selected.parquet", [chosen])
+    write_table(tmp_path / "selected.parquet", [CHOSEN])
     embedded = Embedded(tmp_path, Selection(tmp_path), WIDTH)
     assert len(embedded.captions(Unit("00000", 1))) == found
 
 
 def test_what_an_older_version_left_says_what_to_do(tmp_path):
-    chosen = {
-        "key": "1",
-        "shard": "00000",
-        "use_zh": False,
-        "use_en": True,
-        "score_zh": None,
-        "score_en": 0.5,
-    }
-    write_table(tmp_path / "selected.parquet", [chosen])
+    write_table(tmp_path / "selected.parquet", [CHOSEN])
     embedded = Embedded(tmp_path, Selection(tmp_path), WIDTH)
     with pytest.raises(ValueError, match="run select_pairs again"):
         list(embedded.training_texts())
